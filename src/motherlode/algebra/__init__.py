@@ -1,0 +1,1 @@
+"""Mergeable summaries: the contract, its combinators, the state codec and exact arithmetic."""

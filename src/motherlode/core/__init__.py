@@ -1,0 +1,1 @@
+"""Errors, settings, events, plugins, parameters and the batch: what every layer speaks."""

@@ -1,0 +1,1 @@
+"""Mining algorithms by family; each is one file, found by its name."""

@@ -1,0 +1,191 @@
+"""The driver: folds a dataset on an engine and merges the parts by the fixed tree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from motherlode.algebra.summary import Summary
+from motherlode.algebra.tree import Node, climb, root
+from motherlode.core.errors import DataError, EngineError, MotherlodeError
+from motherlode.core.events import (
+    Listener,
+    PassFinished,
+    PassStarted,
+    Progressed,
+    SplitFailed,
+    SplitFinished,
+    silent,
+)
+from motherlode.data.quarantine import Tolerance
+from motherlode.data.source import Split
+from motherlode.runtime.engine import Done, Engine, Failed
+from motherlode.runtime.keeper import Keeper
+from motherlode.runtime.part import Part, merge_parts
+from motherlode.runtime.task import Task
+
+KEPT_LEVELS = 4
+"""Leaves are kept, then every node this many levels up replaces the 16 below it."""
+
+
+@dataclass(slots=True)
+class Tree:
+    """The parts of one pass, merged as soon as siblings meet; pure, without threads or files.
+
+    Parameters
+    ----------
+    summary : Summary
+        Merges the states.
+    count : int
+        Number of leaves.
+    """
+
+    summary: Summary[Any, Any]
+    count: int
+    waiting: dict[Node, Part] = field(default_factory=dict)
+    covered: set[int] = field(default_factory=set)
+
+    def place(self, node: Node, part: Part) -> list[tuple[Node, Part]]:
+        """Put a completed node in, merge upwards, and return the nodes that were made.
+
+        A node that is already covered is ignored: a split that completes twice (a straggler's
+        double, a retry whose first try succeeded after all) is counted once.
+        """
+        leaves = node.leaves(self.count)
+        if not leaves or not self.covered.isdisjoint(leaves):
+            return []
+        self.covered.update(leaves)
+        node = climb(node, self.count)
+        made = [(node, part)]
+        while (sibling := self.waiting.pop(node.sibling, None)) is not None:
+            left, right = (part, sibling) if node.rank % 2 == 0 else (sibling, part)
+            part = merge_parts(self.summary, left, right)
+            node = climb(node.parent, self.count)
+            made.append((node, part))
+        self.waiting[node] = part
+        return made
+
+    @property
+    def missing(self) -> list[int]:
+        return [n for n in range(self.count) if n not in self.covered]
+
+    def result(self) -> Part:
+        """Return the root's part; of no leaves at all, the empty one."""
+        if not self.count:
+            return Part(self.summary.zero(), frozenset())
+        return self.waiting[root(self.count)]
+
+
+@dataclass(slots=True)
+class Driver:
+    """Runs passes over a dataset.
+
+    Parameters
+    ----------
+    engine : Engine
+        Folds the splits.
+    listener : callable
+        Is told the events.
+    keeper : Keeper or None
+        Keeps what is finished.
+    tolerance : Tolerance
+        How many unreadable records are let through.
+    retries : int
+        How often a split is tried again after a failure that may pass.
+    """
+
+    engine: Engine
+    listener: Listener = silent
+    keeper: Keeper | None = None
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    retries: int = 3
+
+    def fold(self, task: Task, splits: Sequence[Split], number: int) -> Part:
+        """Fold all splits of one pass into one part."""
+        began = time.perf_counter()
+        tree = Tree(task.summary, len(splits))
+        self._restore(tree, number)
+        total = sum(split.nbytes for split in splits)
+        self.listener(PassStarted(number, len(splits), len(tree.covered), total))
+        attempts: dict[int, int] = {}
+        while missing := tree.missing:
+            self._attempt(task, [splits[n] for n in missing], tree, attempts, number)
+        part = tree.result()
+        self.tolerance.check(part.tally.read, part.bad, len(part.bad))
+        if not part.tally.balanced:
+            raise DataError(f"rows do not add up: {part.tally}", "please report this as a bug")
+        self.listener(PassFinished(number, part.tally.used, time.perf_counter() - began))
+        return part
+
+    def _attempt(
+        self,
+        task: Task,
+        splits: Sequence[Split],
+        tree: Tree,
+        attempts: dict[int, int],
+        number: int,
+    ) -> None:
+        outcomes = self.engine.fold(task, splits, self._report)
+        expected = len(tree.missing)
+        try:
+            for outcome in outcomes:
+                if isinstance(outcome, Failed):
+                    self._failed(outcome, attempts)
+                    continue
+                self._placed(outcome, tree, number)
+        finally:
+            close = getattr(outcomes, "close", None)
+            if close is not None:
+                close()
+        if len(tree.missing) == expected and not attempts:
+            raise EngineError("the engine handed back nothing", "please report this as a bug")
+
+    def _placed(self, outcome: Done, tree: Tree, number: int) -> None:
+        document = None
+        if self.keeper is not None and outcome.node.level == 0:
+            document = outcome.part.to_bytes(tree.summary)
+        before = len(tree.covered)
+        rows = outcome.part.tally.read
+        made = tree.place(outcome.node, outcome.part)
+        if len(tree.covered) == before:
+            return
+        if self.keeper is not None:
+            if document is not None:
+                self.keeper.keep(number, outcome.node, document)
+            for node, part in made:
+                if node.level and (node.level % KEPT_LEVELS == 0 or document is None):
+                    self.keeper.keep(number, node, part.to_bytes(tree.summary))
+        self.listener(SplitFinished(outcome.node.first, rows, outcome.seconds, outcome.worker))
+        bad = sum(len(part.bad) for part in tree.waiting.values())
+        if bad > self.tolerance.records:
+            records = [record for part in tree.waiting.values() for record in part.bad]
+            self.tolerance.check(sum(p.tally.read for p in tree.waiting.values()), records, bad)
+
+    def _failed(self, outcome: Failed, attempts: dict[int, int]) -> None:
+        error = outcome.error
+        if isinstance(error, MotherlodeError) and not isinstance(error, EngineError):
+            raise error
+        attempt = attempts[outcome.number] = attempts.get(outcome.number, 0) + 1
+        if attempt > self.retries or not isinstance(error, EngineError | OSError):
+            if isinstance(error, MotherlodeError):
+                raise error
+            raise EngineError(
+                f"split {outcome.number} failed {attempt} times on {outcome.worker}: "
+                f"{type(error).__name__}: {error}",
+                "the original error is the cause of this one",
+            ) from error
+        reason = f"{type(error).__name__}: {error}"
+        self.listener(SplitFailed(outcome.number, attempt, reason, outcome.worker))
+
+    def _restore(self, tree: Tree, number: int) -> None:
+        if self.keeper is None:
+            return
+        for node in sorted(self.keeper.nodes(number), key=lambda node: node.first):
+            document = self.keeper.load(number, node)
+            tree.place(node, Part.from_bytes(tree.summary, document))
+
+    def _report(self, rows: int, nbytes: int) -> None:
+        if rows or nbytes:
+            self.listener(Progressed(rows, nbytes))
