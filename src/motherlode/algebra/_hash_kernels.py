@@ -8,7 +8,9 @@ probability close to one half.
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir  # type: ignore[import-untyped] # publishes no types
+from numba import njit, types
+from numba.extending import intrinsic
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -24,6 +26,19 @@ def _mix(word: Any) -> Any:
     word ^= word >> S27
     word *= SECOND
     return word ^ (word >> S31)
+
+
+@intrinsic
+def _word(typing: Any, address: Any) -> Any:
+    """Return the eight bytes at an address, which need not be aligned, as uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        word = builder.load(pointer)
+        word.align = 1
+        return word
+
+    return types.uint64(types.uint64), generate
 
 
 @njit(nogil=True, cache=True)
@@ -45,18 +60,15 @@ def hash_floats(values: Any, bits: Any, seed: Any, hashes: Any) -> None:
 
 
 @njit(nogil=True, cache=True)
-def hash_bytes(offsets: Any, data: Any, words: Any, shift: Any, seed: Any, hashes: Any) -> None:
-    """Hash the byte strings ``data[offsets[i]:offsets[i + 1]]``.
-
-    ``words`` is the same memory from byte ``shift`` on as uint64; unaligned parts are put
-    together from two neighbours.
-    """
+def hash_bytes(offsets: Any, data: Any, seed: Any, hashes: Any) -> None:
+    """Hash the byte strings ``data[offsets[i]:offsets[i + 1]]``, in little-endian words."""
+    base = np.uint64(data.ctypes.data)
     for i in range(len(hashes)):
-        start, stop = np.int64(offsets[i]), np.int64(offsets[i + 1])
-        code = _mix(np.uint64(stop - start) + seed)
-        at = start
+        at, stop = np.int64(offsets[i]), np.int64(offsets[i + 1])
+        code = _mix(np.uint64(stop - at) + seed)
         while at + 8 <= stop:
-            code = _mix(code ^ _word(data, words, shift, at)) + GOLDEN
+            word: Any = _word(base + np.uint64(at))  # type: ignore[call-arg] # an intrinsic
+            code = _mix(code ^ word) + GOLDEN
             at += 8
         if at < stop:
             tail = np.uint64(0)
@@ -64,15 +76,6 @@ def hash_bytes(offsets: Any, data: Any, words: Any, shift: Any, seed: Any, hashe
                 tail = (tail << np.uint64(8)) | np.uint64(data[j])
             code = _mix(code ^ tail) + GOLDEN
         hashes[i] = _mix(code)
-
-
-@njit(inline="always")
-def _word(data: Any, words: Any, shift: Any, at: Any) -> Any:
-    """Return the eight bytes from ``at`` on, little-endian."""
-    word = np.uint64(0)
-    for j in range(8):
-        word |= np.uint64(data[at + j]) << np.uint64(8 * j)
-    return word
 
 
 @njit(nogil=True, cache=True)

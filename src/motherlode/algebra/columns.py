@@ -6,6 +6,7 @@ The columns of a bare matrix are called ``x0``, ``x1``, …; a real column of th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -88,6 +89,14 @@ def stored(schema: Schema, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in schema.columns.names)
 
 
+def are_block(batch: Batch, names: Sequence[str]) -> bool:
+    """Tell whether the names are all columns of the feature block, in its order."""
+    if batch.features is None or len(names) != batch.features.shape[1]:
+        return False
+    block = tuple(f"x{index}" for index in range(len(names)))
+    return tuple(names) == block and set(names).isdisjoint(batch.columns.schema.names)
+
+
 def array(batch: Batch, name: str) -> pa.Array:
     """Return one column of a batch as an Arrow array."""
     if name in batch.columns.schema.names or batch.features is None:
@@ -100,6 +109,23 @@ def numbers(batch: Batch, name: str) -> tuple[NDArray[np.float64], NDArray[np.bo
     if name in batch.columns.schema.names or batch.features is None:
         return to_float64(batch.column(name), name)
     return np.ascontiguousarray(_feature(batch, name)), None
+
+
+def natives(batch: Batch, name: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return one column of a batch as numbers, integers unrounded, and a mask of what is valid.
+
+    Integers keep their type, booleans become 0 and 1, and decimals the nearest float64.
+    """
+    if name not in batch.columns.schema.names and batch.features is not None:
+        return _feature(batch, name), None
+    values = batch.column(name)
+    if pa.types.is_integer(values.type):
+        valid = None
+        if values.null_count:
+            valid = values.is_valid().to_numpy(zero_copy_only=False)
+            values = values.fill_null(0)
+        return values.to_numpy(), valid
+    return to_float64(values, name)
 
 
 def _feature(batch: Batch, name: str) -> NDArray[np.float64]:

@@ -99,6 +99,11 @@ class Product(Summary[dict[str, Any], dict[str, Any]]):
     def finish(self, state: dict[str, Any]) -> dict[str, Any]:
         return self._each(lambda part, n: part.finish(state[n]))
 
+    def error(self, value: dict[str, Any], rows: Batch) -> float:
+        """Return how far the worst of the answers is off, as a multiple of its part's bound."""
+        parts = ((name, getattr(part, "error", None)) for name, part in self.parts.items())
+        return max((error(value[name], rows) for name, error in parts if error), default=0.0)
+
     def export(self, state: dict[str, Any]) -> Any:
         return self._each(lambda part, n: part.export(state[n]))
 

@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from motherlode.algebra import columns
 from motherlode.core.batch import Batch, Schema
-from motherlode.core.errors import UsageError
+from motherlode.core.errors import StateError, UsageError
 
 
 def can_be_key(kind: pa.DataType) -> bool:
     """Tell whether values of this type can be keys: numbers, strings, bytes, times, booleans."""
-    return _travel(kind) is not None
+    return travel_type(kind) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,31 @@ class Keys:
         """Return the keys of a batch's rows, in order."""
         return self.canonical(pa.table([columns.array(batch, n) for n in self.names], self.fields))
 
+    def encoded(self, batch: Batch) -> tuple[NDArray[np.int64], pl.DataFrame]:
+        """Return a number for each row of a batch, and the key that each number stands for.
+
+        Made for few keys: a key that has several spellings (-0.0, NaN) may have several numbers.
+        """
+        arrays = [
+            to_travel(columns.array(batch, name), kind)
+            for name, kind in zip(self.names, self.types, strict=True)
+        ]
+        if len(arrays) == 1:
+            numbers, values = _numbered(arrays[0])
+            return numbers, self.canonical(pa.table([values], self.fields))
+        numbers = np.zeros(len(batch), np.int64)
+        for array in arrays:
+            more, values = _numbered(array)
+            numbers, pairs = _numbered(pa.array(numbers * len(values) + more))
+        first = np.empty(len(pairs), np.int64)
+        first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # the last one assigned stays
+        kept = [array.take(pa.array(first)) for array in arrays]
+        return numbers, self.canonical(pa.table(kept, self.fields))
+
     def canonical(self, table: pa.Table) -> pl.DataFrame:
         """Return a table of key columns, in any encoding of their types, as a key frame."""
         arrays = [
-            _to_travel(_whole(table.column(index)), kind) for index, kind in enumerate(self.types)
+            to_travel(_whole(table.column(index)), kind) for index, kind in enumerate(self.types)
         ]
         frame = pl.from_arrow(pa.table(arrays, self.fields))
         assert isinstance(frame, pl.DataFrame)
@@ -91,7 +114,7 @@ class Keys:
     def arrays(self, frame: pl.DataFrame) -> list[pa.Array]:
         """Return the key columns of a frame as Arrow arrays of their own types."""
         table = frame.select(self.fields).to_arrow()
-        return [_from_travel(_whole(table.column(i)), kind) for i, kind in enumerate(self.types)]
+        return [from_travel(_whole(table.column(i)), kind) for i, kind in enumerate(self.types)]
 
     def table(self, frame: pl.DataFrame) -> pa.Table:
         """Return the key columns of a frame as a table under their own names."""
@@ -102,15 +125,21 @@ class Keys:
         return frame.sort(self.fields, nulls_last=True)
 
 
+def _numbered(array: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
+    """Return the place of each value among the distinct ones, and these."""
+    encoded = array.dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
+
+
 def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _travel(kind: pa.DataType) -> pa.DataType | None:
+def travel_type(kind: pa.DataType) -> pa.DataType | None:
     """Return the type in which values of a type travel; None where they cannot be keys."""
     is_ = pa.types
     if is_.is_dictionary(kind):
-        return _travel(kind.value_type)
+        return travel_type(kind.value_type)
     if is_.is_integer(kind) or is_.is_boolean(kind):
         return kind
     if is_.is_floating(kind):
@@ -132,8 +161,9 @@ def _travel(kind: pa.DataType) -> pa.DataType | None:
     return pa.bool_() if is_.is_null(kind) else None
 
 
-def _to_travel(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    travel = _travel(kind)
+def to_travel(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return values of a type as they travel; nothing is lost, and order is kept."""
+    travel = travel_type(kind)
     if travel is None:
         raise UsageError(f"values of type {kind} cannot be keys")
     if pa.types.is_dictionary(array.type):
@@ -147,13 +177,123 @@ def _to_travel(array: pa.Array, kind: pa.DataType) -> pa.Array:
     return pc.cast(array, travel)
 
 
-def _from_travel(array: pa.Array, kind: pa.DataType) -> pa.Array:
+def from_travel(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return values that travelled as the type they were."""
     if pa.types.is_null(kind):
         return pa.nulls(len(array))
     if _is_time(kind):
-        return pc.cast(array, _travel(kind)).view(kind)
+        return pc.cast(array, travel_type(kind)).view(kind)
     return array if array.type == kind else pc.cast(array, kind)
 
 
 def _is_time(kind: pa.DataType) -> bool:
     return bool(pa.types.is_temporal(kind))
+
+
+class Counter:
+    """How often each key was seen.
+
+    Counted batches are put aside and added up only when they hold as many keys as the whole, so
+    that each is handled a bounded number of times however many keys there are.
+
+    Parameters
+    ----------
+    keys : Keys
+        What is counted.
+    frame : polars.DataFrame, optional
+        Key columns and the column ``n`` with their counts (Int64), each key once.
+    """
+
+    __slots__ = ("_aside", "_frame", "_waiting", "keys")
+
+    def __init__(self, keys: Keys, frame: pl.DataFrame | None = None) -> None:
+        self.keys = keys
+        self._frame = _none_counted(keys) if frame is None else frame
+        self._aside: list[pl.DataFrame] = []
+        self._waiting = 0
+
+    @classmethod
+    def of(cls, keys: Keys, table: pa.Table) -> Counter:
+        """Return the counter that :meth:`table` was made from."""
+        frame = keys.canonical(table.select(range(len(keys.names))))
+        counts = pl.Series("n", table.column(len(keys.names)).to_numpy(), dtype=pl.Int64)
+        return cls(keys, frame.with_columns(counts))
+
+    def add(self, batch: Batch) -> None:
+        """Count the rows of a batch."""
+        if 2 * self._frame.height > len(batch):
+            # Most are seen once or twice in a batch: counting it alone would gain nothing.
+            self._put(self.keys.frame(batch).with_columns(n=pl.lit(1, pl.Int64)))
+        elif len(batch):
+            numbers, frame = self.keys.encoded(batch)
+            counts = np.bincount(numbers, minlength=frame.height)
+            self._put(frame.with_columns(n=pl.Series(counts, dtype=pl.Int64)))
+
+    def merge(self, other: Counter) -> None:
+        """Add the counts of another counter, which is left alone."""
+        for frame in (other._frame, *other._aside):
+            self._put(frame)
+
+    def subtract(self, other: Counter) -> None:
+        """Take the counts of another counter away.
+
+        Raises
+        ------
+        StateError
+            If it counts rows that this one does not.
+        """
+        for frame in (other._frame, *other._aside):
+            self._put(frame.with_columns(n=-pl.col("n")))
+        self._settle()
+        if self._frame.height and self._frame.select(pl.col("n").min()).item() < 0:
+            raise StateError(
+                "the rows to forget were not all counted here",
+                "subtract only the state of rows that the whole state covers",
+            )
+
+    def copy(self) -> Counter:
+        """Return a counter that can be changed without changing this one."""
+        other = Counter(self.keys, self._frame)
+        other._aside, other._waiting = list(self._aside), self._waiting
+        return other
+
+    def frame(self) -> pl.DataFrame:
+        """Return the key columns and their counts ``n``, each key once, in any order."""
+        if not self._aside:
+            return self._frame
+        settled = self.copy()
+        settled._settle()
+        return settled._frame
+
+    def settle(self) -> Counter:
+        """Add up what was put aside; return the counter itself."""
+        self._settle()
+        return self
+
+    def table(self) -> pa.Table:
+        """Return the counts as a table in canonical form: key columns by number, then ``n``."""
+        frame = self.keys.sort(self.frame())
+        counts = pa.array(frame["n"].to_numpy())
+        return pa.table([*self.keys.arrays(frame), counts], [*self.keys.fields, "n"])
+
+    def _put(self, frame: pl.DataFrame) -> None:
+        if not frame.height:
+            return
+        self._aside.append(frame)
+        self._waiting += frame.height
+        if self._waiting > max(self._frame.height, _SMALL):
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._aside:
+            together = pl.concat([self._frame, *self._aside])
+            total = together.group_by(self.keys.fields).agg(pl.col("n").sum())
+            self._frame = total.filter(pl.col("n") != 0)
+            self._aside, self._waiting = [], 0
+
+
+_SMALL = 1 << 17
+
+
+def _none_counted(keys: Keys) -> pl.DataFrame:
+    return keys.empty().with_columns(pl.Series("n", [], dtype=pl.Int64))

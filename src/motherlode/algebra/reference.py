@@ -20,10 +20,7 @@ def fold(summary: Summary[Any, Any], pieces: Pieces) -> Any:
 
     def state_of(first: int, last: int) -> Any:
         if last - first == 1:
-            state = summary.zero()
-            for batch in pieces[first]():
-                state = summary.update(state, batch)
-            return summary.compact(state)
+            return summary.fold(pieces[first]())
         half = 1 << ((last - first - 1).bit_length() - 1)
         return summary.merge(state_of(first, first + half), state_of(first + half, last))
 

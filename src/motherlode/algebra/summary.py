@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -92,11 +92,17 @@ class Algorithm:
 
     Constructor parameters are stored unchanged under their own names and validated when the
     algorithm is prepared for a schema, before any row is read.
+
+    ``takes`` names the kind of rows it mines, of :data:`motherlode.testing.cases.KINDS`, and
+    ``example`` parameters to try it with on a few rows; the laws and engine tests need them only
+    where the kind cannot be told from what ``prepare`` accepts, or the defaults do not do.
     """
 
     traits: ClassVar[Traits]
     constraints: ClassVar[Mapping[str, Constraint]] = {}
     chart: ClassVar[Chart | None] = None
+    takes: ClassVar[str] = ""
+    example: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def parameter_names(cls) -> list[str]:
@@ -197,6 +203,17 @@ class Summary(Algorithm, Generic[S, R]):
             f"{type(self).__name__} cannot forget rows: its state does not hold what it takes",
             "only algorithms whose traits say invertible can; see `motherlode algorithms`",
         )
+
+    def fold(self, batches: Iterable[Batch]) -> S:
+        """Return the state of all rows of one split.
+
+        Only what has to see a split as one stream, as a reducer that is handed the values of a
+        key one after another, overrides this.
+        """
+        state = self.zero()
+        for batch in batches:
+            state = self.update(state, batch)
+        return self.compact(state)
 
     def compact(self, state: S) -> S:
         """Return an equivalent, smaller state; called when a split is finished."""

@@ -212,7 +212,7 @@ class Batch:
 
 def empty_columns(rows: int) -> pa.RecordBatch:
     """Return a record batch that has rows but no columns."""
-    struct = pa.array([{}] * rows, type=pa.struct([]))
+    struct = pa.Array.from_buffers(pa.struct([]), rows, [None])
     return pa.RecordBatch.from_struct_array(struct)
 
 
@@ -244,16 +244,11 @@ def to_float64(
             f"column {name!r} holds {array.type}, not numbers",
             "leave it out with columns=[...] or cast it with with_columns",
         )
+    if pa.types.is_boolean(array.type) or pa.types.is_decimal(array.type):
+        array = pc.cast(array, pa.int8() if pa.types.is_boolean(array.type) else pa.float64())
     valid = None
     if array.null_count:
         valid = np.asarray(array.is_valid().to_numpy(zero_copy_only=False))
-        zero = (
-            pa.scalar(0, pa.int8()).cast(array.type)
-            if not pa.types.is_boolean(array.type)
-            else pa.scalar(False)
-        )
-        array = pc.fill_null(array, zero)
-    if pa.types.is_boolean(array.type) or pa.types.is_decimal(array.type):
-        array = pc.cast(array, pa.int8() if pa.types.is_boolean(array.type) else pa.float64())
+        array = pc.fill_null(array, pa.scalar(0, pa.int8()).cast(array.type))
     values = array.to_numpy(zero_copy_only=False)
     return np.asarray(values, dtype=np.float64), valid

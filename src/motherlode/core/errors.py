@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class MotherlodeError(Exception):
@@ -28,6 +29,22 @@ class MotherlodeError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickle leaves the cause out, but what a worker raised should come home whole.
+        return _restored, (type(self), self.args, dict(self.__dict__), self.__cause__)
+
+
+def _restored(
+    kind: type[MotherlodeError],
+    args: tuple[Any, ...],
+    attributes: dict[str, Any],
+    cause: BaseException | None,
+) -> MotherlodeError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    error.__cause__ = cause
+    return error
 
 
 class UsageError(MotherlodeError, ValueError):

@@ -89,4 +89,8 @@ class Quarantine:
         """
         self.records.append(BadRecord(location, offset, reason, bytes(raw[:RAW_LIMIT])))
         if len(self.records) > self.tolerance.records:
-            self.tolerance.check(len(self.records), self.records, len(self.records))
+            raise QuarantineError(
+                f"more than {self.tolerance.records:,} records could not be read; "
+                f"the first is {self.records[0]}",
+                "look at the format options and column types, or raise the bound with max_bad",
+            )

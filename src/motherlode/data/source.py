@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from motherlode.core.batch import Batch, Schema
 from motherlode.data.quarantine import Quarantine
 
@@ -89,6 +91,20 @@ class Source(ABC):
     @abstractmethod
     def splits(self) -> Sequence[Split]:
         """The plan: all pieces, in order."""
+
+    @property
+    def columns(self) -> pa.Schema:
+        """The columns that steps see: the named ones, and x0, x1, … of a dense feature block.
+
+        Labels beside the block are the column ``y``.
+        """
+        known = self.schema
+        fields = list(known.columns)
+        if known.n_features is not None and not known.sparse:
+            fields += [pa.field(f"x{n}", pa.float64()) for n in range(known.n_features)]
+        if known.has_target:
+            fields.append(pa.field("y", pa.float64()))
+        return pa.schema(fields)
 
     @property
     def fingerprint(self) -> str:

@@ -7,12 +7,19 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from typing import Any
 
 from motherlode.algebra.tree import Node
 from motherlode.core import settings
-from motherlode.core.errors import EngineError, UnknownNameError, UsageError
+from motherlode.core.errors import EngineError, MotherlodeError, UnknownNameError, UsageError
 from motherlode.data.source import Split
 from motherlode.runtime.engine import Done, Engine, Failed
 from motherlode.runtime.part import Part
@@ -117,7 +124,10 @@ class LocalEngine(Engine):
                     split = next(waiting, None)
                     if split is None:
                         break
-                    under_way[submit(split)] = split
+                    try:
+                        under_way[submit(split)] = split
+                    except BrokenExecutor as error:
+                        yield _lost(split, error)
                 if not under_way:
                     return
                 finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
@@ -132,16 +142,15 @@ class LocalEngine(Engine):
                 wait(under_way)
 
     def _outcome(self, split: Split, future: Future[Any]) -> Done | Failed:
-        from concurrent.futures.process import BrokenProcessPool
-
         try:
-            part, worker, seconds = future.result()
-        except BrokenProcessPool as error:
-            lost = EngineError("a worker process died", "it may have run out of memory")
-            lost.__cause__ = error
-            return Failed(split.number, lost, "process")
+            outcome = future.result()
+        except BrokenExecutor as error:
+            return _lost(split, error)
         except Exception as error:
             return Failed(split.number, error, "local")
+        if isinstance(outcome, Failed):
+            return outcome
+        part, worker, seconds = outcome
         return Done(Node(0, split.number), part, worker, seconds)
 
     def close(self) -> None:
@@ -159,17 +168,43 @@ def _timed(task: Task, split: Split, report: Report) -> Outcome:
 _last: tuple[bytes, Task] | None = None
 
 
-def _remote(payload: bytes, split: Split) -> tuple[bytes, str, float]:
+def _remote(payload: bytes, split: Split) -> tuple[bytes, str, float] | Failed:
     """Fold a split in a worker process; the unpacked task is kept for the next one."""
     global _last
     import cloudpickle
 
-    if _last is None or _last[0] != payload:
-        _last = (payload, cloudpickle.loads(payload))
-    task = _last[1]
+    worker = f"process {os.getpid()}"
     began = time.perf_counter()
-    part = task(split)
-    return part.to_bytes(task.summary), f"process {os.getpid()}", time.perf_counter() - began
+    try:
+        if _last is None or _last[0] != payload:
+            _last = (payload, cloudpickle.loads(payload))
+        task = _last[1]
+        document = task(split).to_bytes(task.summary)
+    except Exception as error:
+        return Failed(split.number, _portable(error), worker)
+    return document, worker, time.perf_counter() - began
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that can be carried to another process, with its cause where that can."""
+    import cloudpickle
+
+    for _ in range(2):
+        try:
+            cloudpickle.loads(cloudpickle.dumps(error))
+            return error
+        except Exception:
+            error.__cause__ = None
+    return MotherlodeError(
+        f"{type(error).__name__} in a worker process: {error}",
+        "the exception itself cannot be pickled; workers=1 shows it whole",
+    )
+
+
+def _lost(split: Split, cause: Exception) -> Failed:
+    lost = EngineError("a worker process died", "it may have run out of memory")
+    lost.__cause__ = cause
+    return Failed(split.number, lost, "process")
 
 
 def _blas_limit(workers: int) -> Any:

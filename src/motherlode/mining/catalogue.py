@@ -7,6 +7,7 @@ looking a name up imports one file only. Other packages add theirs through the e
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
 from functools import cache
@@ -52,12 +53,16 @@ def algorithm(name: str) -> type[Algorithm]:
     UnknownNameError
         If there is none; the nearest name is suggested.
     """
-    kind = _own(name.replace("_", "").replace("-", "").lower())
+    key = name.replace("_", "").replace("-", "").lower()
+    kind = _own(key)
     if kind is not None:
         return kind
     if name in plugins.names(GROUP):
         return plugins.load(GROUP, name, kind="algorithm")  # type: ignore[no-any-return]
-    raise UnknownNameError("algorithm", name, names())
+    near = difflib.get_close_matches(key, modules(), n=1, cutoff=0.6)
+    like = _own(near[0]) if near else None
+    hint = f"did you mean {like.__name__!r}?" if like else "see `motherlode algorithms`"
+    raise UnknownNameError("algorithm", name, hint=hint)
 
 
 def family(kind: type[Algorithm]) -> str:

@@ -63,20 +63,24 @@ class Cache:
     ) -> Iterator[Batch]:
         batches: list[Batch] | None = []
         taken = 0
-        for batch in dataset.batches(split, needs, quarantine, tally):
-            if batches is not None:
+        try:
+            for batch in dataset.batches(split, needs, quarantine, tally):
                 size = 2 * batch.nbytes
-                if self._reserve(size):
+                if batches is not None and self._reserve(size):
                     taken += size
                     batches.append(batch)
                 else:
-                    self._release(taken)
                     batches = None
-            yield batch
-        if batches is not None:
-            account = Tally()
-            account.add(tally)
-            self._kept[split.number, needs] = _Kept(batches, list(quarantine.records), account)
+                    self._release(taken)
+                    taken = 0
+                yield batch
+            if batches is not None:
+                account = Tally()
+                account.add(tally)
+                self._kept[split.number, needs] = _Kept(batches, list(quarantine.records), account)
+                taken = 0
+        finally:
+            self._release(taken)
 
     def _reserve(self, size: int) -> bool:
         with self._lock:

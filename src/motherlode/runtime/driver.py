@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,9 +27,6 @@ from motherlode.runtime.keeper import Keeper
 from motherlode.runtime.part import Part, merge_parts
 from motherlode.runtime.task import Task
 
-KEPT_LEVELS = 4
-"""Leaves are kept, then every node this many levels up replaces the 16 below it."""
-
 
 @dataclass(slots=True)
 class Tree:
@@ -46,26 +44,34 @@ class Tree:
     count: int
     waiting: dict[Node, Part] = field(default_factory=dict)
     covered: set[int] = field(default_factory=set)
+    kept: set[Node] = field(default_factory=set)
 
-    def place(self, node: Node, part: Part) -> list[tuple[Node, Part]]:
-        """Put a completed node in, merge upwards, and return the nodes that were made.
+    def place(self, node: Node, part: Part) -> bool:
+        """Put a completed node in and merge upwards; tell whether it was new.
 
         A node that is already covered is ignored: a split that completes twice (a straggler's
         double, a retry whose first try succeeded after all) is counted once.
         """
         leaves = node.leaves(self.count)
         if not leaves or not self.covered.isdisjoint(leaves):
-            return []
+            return False
         self.covered.update(leaves)
         node = climb(node, self.count)
-        made = [(node, part)]
         while (sibling := self.waiting.pop(node.sibling, None)) is not None:
             left, right = (part, sibling) if node.rank % 2 == 0 else (sibling, part)
             part = merge_parts(self.summary, left, right)
             node = climb(node.parent, self.count)
-            made.append((node, part))
         self.waiting[node] = part
-        return made
+        return True
+
+    def fresh(self) -> dict[Node, bytes]:
+        """Return the nodes that wait for a sibling as documents, but for those kept already.
+
+        There are about as many as the tree has levels, and they hold all that was placed.
+        """
+        nodes = {node: part for node, part in self.waiting.items() if node not in self.kept}
+        self.kept.update(nodes)
+        return {node: part.to_bytes(self.summary) for node, part in nodes.items()}
 
     @property
     def missing(self) -> list[int]:
@@ -110,8 +116,13 @@ class Driver:
         total = sum(split.nbytes for split in splits)
         self.listener(PassStarted(number, len(splits), len(tree.covered), total))
         attempts: dict[int, int] = {}
-        while missing := tree.missing:
-            self._attempt(task, [splits[n] for n in missing], tree, attempts, number)
+        try:
+            while missing := tree.missing:
+                self._attempt(task, [splits[n] for n in missing], tree, attempts, number)
+        except BaseException:
+            with suppress(MotherlodeError):
+                self._keep(tree, number)
+            raise
         part = tree.result()
         self.tolerance.check(part.tally.read, part.bad, len(part.bad))
         if not part.tally.balanced:
@@ -128,35 +139,26 @@ class Driver:
         number: int,
     ) -> None:
         outcomes = self.engine.fold(task, splits, self._report)
-        expected = len(tree.missing)
+        missing, failures = len(tree.missing), sum(attempts.values())
         try:
             for outcome in outcomes:
                 if isinstance(outcome, Failed):
                     self._failed(outcome, attempts)
-                    continue
-                self._placed(outcome, tree, number)
+                else:
+                    self._placed(outcome, tree, number)
         finally:
             close = getattr(outcomes, "close", None)
             if close is not None:
                 close()
-        if len(tree.missing) == expected and not attempts:
+        if len(tree.missing) == missing and sum(attempts.values()) == failures:
             raise EngineError("the engine handed back nothing", "please report this as a bug")
 
     def _placed(self, outcome: Done, tree: Tree, number: int) -> None:
-        document = None
-        if self.keeper is not None and outcome.node.level == 0:
-            document = outcome.part.to_bytes(tree.summary)
-        before = len(tree.covered)
         rows = outcome.part.tally.read
-        made = tree.place(outcome.node, outcome.part)
-        if len(tree.covered) == before:
+        if not tree.place(outcome.node, outcome.part):
             return
-        if self.keeper is not None:
-            if document is not None:
-                self.keeper.keep(number, outcome.node, document)
-            for node, part in made:
-                if node.level and (node.level % KEPT_LEVELS == 0 or document is None):
-                    self.keeper.keep(number, node, part.to_bytes(tree.summary))
+        if self.keeper is not None and self.keeper.due():
+            self._keep(tree, number)
         self.listener(SplitFinished(outcome.node.first, rows, outcome.seconds, outcome.worker))
         bad = sum(len(part.bad) for part in tree.waiting.values())
         if bad > self.tolerance.records:
@@ -184,7 +186,12 @@ class Driver:
             return
         for node in sorted(self.keeper.nodes(number), key=lambda node: node.first):
             document = self.keeper.load(number, node)
+            tree.kept.add(node)
             tree.place(node, Part.from_bytes(tree.summary, document))
+
+    def _keep(self, tree: Tree, number: int) -> None:
+        if self.keeper is not None and (documents := tree.fresh()):
+            self.keeper.keep(number, documents)
 
     def _report(self, rows: int, nbytes: int) -> None:
         if rows or nbytes:

@@ -69,13 +69,20 @@ class Engine(ABC):
         self.close()
 
 
-def engine(url: str | Engine = "local", **options: Any) -> Engine:
+def name_of(url: str) -> str:
+    """Return the name under which the engine of a URL is registered."""
+    return url.split("://")[0].split("[")[0]
+
+
+def engine(url: Any = "local", **options: Any) -> Engine:
     """Return the engine that a URL names.
 
     Parameters
     ----------
-    url : str or Engine
-        ``"local"``, ``"local[4]"``; an engine is returned as it is.
+    url : str, Engine or object
+        ``"local"``, ``"local[4]"``, ``"spark://host:7077"``; an engine is returned as it is. An
+        object of a cluster's own library, as a ``SparkSession``, is handed to the engine that is
+        registered under the name of its package.
     **options
         Passed to the engine.
 
@@ -87,7 +94,9 @@ def engine(url: str | Engine = "local", **options: Any) -> Engine:
     if isinstance(url, Engine):
         return url
     if not isinstance(url, str):
-        raise UsageError(f"an engine is a URL as 'local', got {url!r}")
-    name = url.split("://")[0].split("[")[0]
-    factory: Callable[..., Engine] = plugins.load(GROUP, name, kind="engine")
+        package = type(url).__module__.partition(".")[0]
+        if package not in plugins.names(GROUP):
+            raise UsageError(f"an engine is a URL as 'local', got {url!r}")
+        return plugins.load(GROUP, package, kind="engine")(url, **options)  # type: ignore[no-any-return]
+    factory: Callable[..., Engine] = plugins.load(GROUP, name_of(url), kind="engine")
     return factory(url, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from motherlode.algebra.tree import Node
@@ -18,18 +19,26 @@ class Keeper(Protocol):
         """Return a kept node's part as written."""
         ...
 
-    def keep(self, number: int, node: Node, document: bytes) -> None:
-        """Keep a node durably before returning; nodes under it may be dropped."""
+    def due(self) -> bool:
+        """Tell whether it is time to hand over what was finished since the last time.
+
+        A keeper sees to it that keeping takes a small share of the time.
+        """
+        ...
+
+    def keep(self, number: int, documents: Mapping[Node, bytes]) -> None:
+        """Keep nodes durably before returning; kept nodes under them may be dropped."""
         ...
 
     def model(self) -> tuple[int, Any] | None:
         """Return the last kept model with the number of passes behind it."""
         ...
 
-    def keep_model(self, number: int, model: Any, first: bytes) -> None:
-        """Keep a model after so many passes durably; nodes of earlier passes may be dropped.
+    def keep_model(self, number: int, model: Any, first: bytes | None) -> None:
+        """Keep a model after so many passes, at once or before anything that comes later.
 
-        ``first`` is the account of the first pass, kept once.
+        Nodes of earlier passes may be dropped once it is durable. ``first`` is the account of
+        the first pass, kept once; there is none before that pass.
         """
         ...
 

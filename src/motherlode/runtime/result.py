@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """What mining gave.
 
@@ -45,6 +45,16 @@ class Result:
     summary: Summary[Any, Any] | None = field(default=None, repr=False)
     part: Part | None = field(default=None, repr=False)
     model: Any = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        rows = self.rows
+        account = f"{rows.read:,} rows read, {rows.used:,} used"
+        account += f", {rows.filtered:,} filtered" if rows.filtered else ""
+        account += f", {rows.quarantined:,} quarantined" if rows.quarantined else ""
+        return f"{self.algorithm!r}: {account}\n{self.to_polars()}"
+
+    def _repr_html_(self) -> str:
+        return str(self.to_polars()._repr_html_())
 
     @cached_property
     def table(self) -> pa.Table:

@@ -99,7 +99,8 @@ class _Run:
 
     def fold(self, summary: Summary[Any, Any], number: int, cache: Cache | None) -> Part:
         stop = threading.Event()
-        task = Task(summary, self.source, self.driver.tolerance, cache, stop)
+        limit = 0 if cache is None else cache.limit
+        task = Task(summary, self.source, self.driver.tolerance, cache, stop, limit)
         try:
             return self.driver.fold(task, self.source.splits, number)
         except BaseException:
@@ -117,6 +118,9 @@ class _Run:
         kept = keeper.model() if keeper is not None else None
         if kept is None:
             model = algorithm.start(Context(schema, rows, self.memory))
+            if keeper is not None:
+                # It may follow from the memory or from chance: nodes of the first pass are its own.
+                keeper.keep_model(0, model, None)
         else:
             assert keeper is not None
             number, model = kept

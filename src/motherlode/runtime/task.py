@@ -35,6 +35,8 @@ class Task:
         Keeps decoded batches for the next pass; stays behind when the task is shipped.
     stop : threading.Event or None
         Set when the job is to stop; looked at between batches.
+    cache_bytes : int
+        What a cache in a worker process may hold, where the task is shipped.
     """
 
     summary: Summary[Any, Any]
@@ -42,6 +44,7 @@ class Task:
     tolerance: Tolerance
     cache: Cache | None = None
     stop: threading.Event | None = None
+    cache_bytes: int = 0
 
     @property
     def holds_interpreter(self) -> bool:
@@ -49,22 +52,26 @@ class Task:
         return self.dataset.runs_python or self.summary.traits.python
 
     def __call__(self, split: Split, report: Report | None = None) -> Part:
-        summary = self.summary
         quarantine = Quarantine(self.tolerance)
         tally = Tally()
-        state = summary.zero()
-        seen = [0, 0]
+        state = self.summary.fold(self._watched(split, quarantine, tally, report))
+        bad = sorted(quarantine.records)
+        return Part(state, frozenset([split.identity]), tally, bad)
+
+    def _watched(
+        self, split: Split, quarantine: Quarantine, tally: Tally, report: Report | None
+    ) -> Iterator[Batch]:
+        """Yield the batches; tell of their rows once they are used, and stop when told to."""
+        rows = nbytes = 0
         for batch in self._batches(split, quarantine, tally):
             if self.stop is not None and self.stop.is_set():
                 raise Interrupted("stopped on request")
-            state = summary.update(state, batch)
+            yield batch
             if report is not None:
-                report(tally.read - seen[0], tally.nbytes - seen[1])
-                seen = [tally.read, tally.nbytes]
+                report(tally.read - rows, tally.nbytes - nbytes)
+                rows, nbytes = tally.read, tally.nbytes
         if report is not None:
-            report(tally.read - seen[0], tally.nbytes - seen[1])
-        bad = sorted(quarantine.records)
-        return Part(summary.compact(state), frozenset([split.identity]), tally, bad)
+            report(tally.read - rows, tally.nbytes - nbytes)
 
     def _batches(self, split: Split, quarantine: Quarantine, tally: Tally) -> Iterator[Batch]:
         needs = self.summary.needs()
@@ -74,4 +81,4 @@ class Task:
 
     def shipped(self) -> Task:
         """Return the task as it travels to another process."""
-        return Task(self.summary, self.dataset, self.tolerance)
+        return Task(self.summary, self.dataset, self.tolerance, cache_bytes=self.cache_bytes)

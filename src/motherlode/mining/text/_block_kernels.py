@@ -8,20 +8,36 @@ No operation here checks bounds: the kernels that call them keep :data:`PADDING`
 behind the last byte of a text.
 """
 
-# mypy: disable-error-code="no-untyped-call, no-untyped-def, untyped-decorator"
+# mypy: ignore-errors
+# Numba infers and checks the types of kernels; what is called from outside is annotated.
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 BLOCK = 64
 PADDING = 80
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_BARE = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+# A kernel that Python calls; a part that is called in several places; and one that is spliced into
+# its few callers, so that it is not compiled and optimised once more by itself.
+kernel: Callable[[_Function], _Function] = njit(nogil=True, cache=True, no_cfunc_wrapper=True)
+part: Callable[[_Function], _Function] = njit(**_BARE)
+spliced: Callable[[_Function], _Function] = njit(inline="always", **_BARE)
+
+_PAGE = 4096
+_LARGE = 1 << 22
+_MADV_HUGEPAGE = 14
 
 _I8 = ir.IntType(8)
 _I32 = ir.IntType(32)
@@ -166,4 +182,22 @@ def prefetch(typing_context, array, position):
     return types.void(array, position), generate
 
 
-WORD_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+@intrinsic
+def use_large_pages(typing_context, array):
+    """Ask for large pages under a new array that will be read at random; NumPy does the same."""
+
+    def generate(context, builder, signature, arguments):
+        if sys.platform != "linux":
+            return context.get_dummy_value()
+        whole = context.make_array(signature.args[0])(context, builder, value=arguments[0])
+        size = builder.mul(whole.nitems, whole.itemsize)
+        address = builder.ptrtoint(whole.data, _I64)
+        begin = builder.and_(builder.add(address, _I64(_PAGE - 1)), _I64(-_PAGE))
+        end = builder.and_(builder.add(address, size), _I64(-_PAGE))
+        with builder.if_then(builder.icmp_signed(">", builder.sub(end, begin), _I64(_LARGE))):
+            kind = ir.FunctionType(_I32, [_I64, _I64, _I32])
+            function = cgutils.get_or_insert_function(builder.module, kind, "madvise")
+            builder.call(function, [begin, builder.sub(end, begin), _I32(_MADV_HUGEPAGE)])
+        return context.get_dummy_value()
+
+    return types.void(array), generate

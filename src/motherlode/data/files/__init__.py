@@ -1,0 +1,1 @@
+"""Files as a source: where they are, how they are cut into pieces, and what formats share."""

@@ -1,0 +1,121 @@
+"""The workers on a Ray cluster: actors, each of which keeps what it decoded between passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from motherlode.data.source import Split
+from motherlode.engines import ray_session
+from motherlode.runtime import remote
+from motherlode.runtime.remote import Order, Shipped
+
+SETTLING_SECONDS = 10.0
+"""How long the first worker waits for the others."""
+LIGHT_BYTES = 1 << 20
+"""States that hold no more come home at once; others stay and are merged where they are."""
+
+Sized = tuple[tuple[list[Shipped], bool], list[Shipped]]
+"""What comes home at once, with whether there is more, and what stays in the object store."""
+
+
+class Worker:
+    """Runs in a process of the cluster."""
+
+    def name(self) -> tuple[str, tuple[str, str]]:
+        return remote.here(), remote.versions()
+
+    def fold(self, order: Order, dataset: list[Any], splits: Sequence[Split]) -> Sized:
+        """Fold splits; ``dataset`` wraps a reference, which is followed only where needed."""
+        import ray
+
+        return _sized(remote.fold_chunk(order, lambda: ray.get(dataset[0]), splits))
+
+
+def merge(order: Order, *parts: list[Shipped]) -> Sized:
+    """Merge what stayed in the object store."""
+    return _sized(remote.merge_chunk(order, [each for part in parts for each in part]))
+
+
+def _sized(found: list[Shipped]) -> Sized:
+    if sum(each.nbytes for each in found) <= LIGHT_BYTES:
+        return (found, False), []
+    failures = [each for each in found if each.document is None]
+    return (failures, True), [each for each in found if each.document is not None]
+
+
+@dataclass(eq=False)
+class Member:
+    """One worker as the driver sees it.
+
+    Parameters
+    ----------
+    actor : ray actor
+        The process.
+    name : str
+        Host and process; empty until it has started.
+    load : int
+        Chunks it was given and has not finished.
+    """
+
+    actor: Any
+    name: str = ""
+    load: int = 0
+
+
+class Crew:
+    """The workers; one that dies is replaced, when there is room for another.
+
+    Parameters
+    ----------
+    ray : module
+        Connected.
+    size : int
+        Their number.
+    """
+
+    def __init__(self, ray: Any, size: int) -> None:
+        self._ray = ray
+        # A worker that dies is made anew here, so that its splits are told as failed.
+        self._kind = ray.remote(num_cpus=1, max_restarts=0)(Worker)
+        self.members: list[Member] = []
+        self._starting: dict[Any, Member] = {}
+        self.enlist(size)
+
+    def enlist(self, count: int = 1) -> None:
+        """Start workers; they become members when they are there."""
+        for _ in range(count):
+            member = Member(self._kind.remote())
+            self._starting[member.actor.name.remote()] = member
+
+    def muster(self, seconds: float) -> None:
+        """Take in the workers that have started; wait for the first, and a little for others."""
+        if not self._starting:
+            return
+        starting = list(self._starting)
+        ready, late = self._ray.wait(starting, num_returns=1, timeout=seconds)
+        if seconds and ready and late:
+            more, _ = self._ray.wait(late, num_returns=len(late), timeout=SETTLING_SECONDS)
+            ready += more
+        for reference in ready:
+            member = self._starting.pop(reference)
+            try:
+                member.name, versions = self._ray.get(reference)
+            except self._ray.exceptions.RayError as error:
+                raise ray_session.lost(error, "that was just started") from error
+            remote.check_versions([versions], ray_session.ADVICE)
+            self.members.append(member)
+
+    def dismiss(self, member: Member) -> None:
+        """Give up a worker, whatever it is at, and start another."""
+        if member in self.members:
+            self.members.remove(member)
+            self._ray.kill(member.actor)
+            self.enlist()
+
+    def close(self) -> None:
+        for member in [*self.members, *self._starting.values()]:
+            self._ray.kill(member.actor)
+        self.members.clear()
+        self._starting.clear()

@@ -1,0 +1,94 @@
+"""The pipeline: a job's steps as stages, one after another, with a shuffle in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from motherlode.core.errors import UsageError
+from motherlode.data import Dataset
+from motherlode.mapreduce.stage import PAIR_SCHEMA, Counters, Output, Stage, added
+from motherlode.mapreduce.step import MRStep
+from motherlode.runtime.run import run
+from motherlode.runtime.shuffle import PARTITION_BYTES, ShuffledSource
+from motherlode.runtime.spill import Segment
+
+MOST_PARTITIONS = 64
+
+
+@dataclass(slots=True)
+class Finished:
+    """What a job wrote and counted.
+
+    Parameters
+    ----------
+    lines : list of Segment
+        Where the output lines are, in order.
+    counters : list of dict
+        For each step, counts by group and name.
+    """
+
+    lines: list[Segment]
+    counters: list[Counters] = field(default_factory=list)
+
+
+def check_steps(steps: Sequence[MRStep]) -> None:
+    """Raise :class:`UsageError` if the steps cannot follow each other."""
+    for number, step in enumerate(steps):
+        if number and step.mapper.raw is not None:
+            raise UsageError(f"step {number + 1} has a mapper_raw", "only the first step may")
+        if number < len(steps) - 1 and not step.shuffles:
+            raise UsageError(
+                f"step {number + 1} of {len(steps)} has no reducer",
+                "join its mapper to the next step's, or give it a reducer",
+            )
+
+
+def execute(
+    job: Any, data: Dataset, folder: str, partitions: int | None = None, **options: Any
+) -> Finished:
+    """Run all stages of a job.
+
+    Parameters
+    ----------
+    job : object
+        As :class:`~motherlode.mapreduce.stage.Stage` takes it.
+    data : Dataset
+        The input.
+    folder : str
+        Where runs are written; the caller removes it when the output has been read.
+    partitions : int, optional
+        Reducers of each step; by default one for each 64 MiB of input.
+    **options
+        As :func:`motherlode.runtime.run` takes them.
+    """
+    steps = job.steps()
+    check_steps(steps)
+    size = sum(split.nbytes for split in data.splits)
+    count = partitions or min(MOST_PARTITIONS, max(1, -(-size // PARTITION_BYTES)))
+    by = ("key", "value") if job.sort_values() else ("key",)
+    stages = len(steps) + 1 if steps[-1].shuffles else len(steps)
+    counters: list[Counters] = []
+    output = Output([])
+    for number in range(stages):
+        where = os.path.join(folder, f"stage-{number}")
+        stage = Stage(job, number, count, where)
+        output = run(stage, data, **options).value
+        counters.append(output.counters)
+        shuffled = ShuffledSource(output.segments, PAIR_SCHEMA.columns, by, count, True, where)
+        data = Dataset(shuffled)
+    return Finished(output.segments, _by_step(counters, len(steps)))
+
+
+def _by_step(counters: list[Counters], steps: int) -> list[Counters]:
+    """Return the counters of each step: a stage reduces for one step and maps for the next.
+
+    They are counted together, and belong to the step that is mapped for; the last reducer's, for
+    which nothing is mapped, to the last step.
+    """
+    if len(counters) > steps:
+        last = counters.pop()
+        counters[-1] = added(counters[-1], last)
+    return counters

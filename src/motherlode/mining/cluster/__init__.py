@@ -1,0 +1,1 @@
+"""Cluster analysis: rows put into groups of their like."""

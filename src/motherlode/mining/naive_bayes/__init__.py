@@ -1,0 +1,1 @@
+"""Naive Bayes classifiers: counts of what each class looks like."""

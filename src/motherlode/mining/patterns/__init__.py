@@ -1,0 +1,1 @@
+"""Patterns: what occurs together, and what follows what."""

@@ -1,0 +1,1 @@
+"""Statistics of columns: counts, moments, distributions, and how columns vary together."""

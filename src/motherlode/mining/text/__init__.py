@@ -1,0 +1,1 @@
+"""Mining of text: the words in it, and what they say."""

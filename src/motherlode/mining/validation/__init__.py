@@ -1,0 +1,1 @@
+"""How well a learner does on rows that it has not seen."""
