@@ -35,7 +35,7 @@ pip() { .venv/bin/python -m pip --quiet "$@"; }
 # uv installs the lock in seconds; where it cannot be had, pip does the same more slowly.
 with_uv() {
     pip install --require-hashes -r requirements/uv.lock &&
-        .venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python requirements/dev.lock
+        .venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python .venv/bin/python requirements/dev.lock
 }
 if ! with_uv; then
     echo "uv cannot be used here (see above); trying pip" >&2

@@ -16,6 +16,8 @@ _HOMES = {
     "read": "motherlode.data",
     "Dataset": "motherlode.data",
     "engine": "motherlode.runtime.engine",
+    "from_ray": "motherlode.engines.ray_source",
+    "from_spark": "motherlode.engines.spark_source",
     "Result": "motherlode.runtime",
     "Tolerance": "motherlode.data.quarantine",
     "GroupBy": "motherlode.algebra.keyed",

@@ -37,7 +37,7 @@ def test_a_driver_killed_at_random_moments_is_resumed_to_the_bit_identical_resul
     tmp_path: Path,
 ) -> None:
     seed = int(os.environ.get("MOTHERLODE_TEST_SEED", random.SystemRandom().randrange(2**32)))
-    source = text_file(tmp_path / "lines.txt", lines=6_000)
+    source = text_file(tmp_path / "lines.txt", lines=15_000)
     done = subprocess.run(
         [sys.executable, "-m", "tests.jobs.killed", str(source), str(TRIALS), str(seed)],
         cwd=ROOT,
@@ -53,7 +53,7 @@ def test_a_driver_killed_at_random_moments_is_resumed_to_the_bit_identical_resul
     whole = {line["algorithm"]: line["whole"] for line in lines if "whole" in line}
     trials = [line for line in lines if "kills" in line]
     assert len(trials) == TRIALS
-    saved = 0
+    spared = []
     for trial in trials:
         assert trial["digest"] == whole[trial["algorithm"]], trial["kills"]
         entries = trial["entries"]
@@ -61,8 +61,9 @@ def test_a_driver_killed_at_random_moments_is_resumed_to_the_bit_identical_resul
         assert splits > 50
         assert entries[-1]["event"] == "done"
         if trial["before"]:
-            saved += check_only_the_rest_was_read(entries, trial["before"], splits)
-    assert saved > 0
+            spared.append(check_only_the_rest_was_read(entries, trial["before"], splits))
+    print(f"splits spared: {spared}")
+    assert sum(count > 0 for count in spared) >= TRIALS // 4
 
 
 def check_only_the_rest_was_read(entries: list[dict[str, Any]], before: int, splits: int) -> int:

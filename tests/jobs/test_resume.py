@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from motherlode.core.errors import Interrupted, JobError, SourceChangedError
@@ -18,7 +19,8 @@ from motherlode.jobs import journal
 from motherlode.jobs.execute import execute
 from motherlode.jobs.interrupt import Stopped
 from motherlode.jobs.mine import job_for, mine
-from motherlode.jobs.plan import Plan, plan
+from motherlode.jobs.plan import Plan, plan, plan_of
+from motherlode.jobs.spec import JobSpec
 from motherlode.jobs.store import Job, JobStore
 from tests.jobs.small import Drift, Lengths, text_file
 
@@ -278,3 +280,32 @@ def test_an_output_that_cannot_be_written_leaves_the_job_to_be_resumed(source: P
     assert JobStore().open(job.id).status == "failed"
     mine(source, Lengths(), job="output", **SPLITS)
     assert len(read(job)) == count
+
+
+def test_a_job_that_ends_while_it_is_cancelled_is_done(source: Path) -> None:
+    ready = planned(source, Lengths())
+    job = job_for(ready, "too late")
+    seen = JobStore().open(job.id)
+    assert seen.status == "broken off"
+    execute(ready, job)
+    with pytest.raises(JobError, match="was done before it could be cancelled"):
+        JobStore().cancel(seen)
+
+
+def test_secrets_of_a_store_are_not_told(source: Path) -> None:
+    ready = plan(source, Lengths(), options={"storage_options": {"secret": "hush"}})
+    assert ready.asked["options"] == {"storage_options": ["secret"]}
+    assert ready.spec is None
+
+
+def test_a_job_from_python_that_a_file_could_describe_is_resumed_anywhere(source: Path) -> None:
+    job = broken_off(source, "ValueCounts", 7, "named")
+    kept = job.header["spec"]
+    assert (kept["algorithm"], kept["source"]) == ("ValueCounts", [str(source)])
+    assert kept["options"] == {"split_bytes": 1024}
+    again = execute(plan_of(JobSpec.of(kept, Path("/"), "the job")), JobStore().open(job.id))
+    assert again.result.digest == mine(source, "ValueCounts").digest
+    assert len(read(job)) == len(set(read(job)))
+    assert planned(source, Lengths()).spec is None
+    assert planned(source, "Count", where=pl.col("text") != "").spec is None
+    assert plan({"x": [1]}, "Count").spec is None

@@ -339,6 +339,14 @@ class TestBaskets:
         wanted = [(("cold",), 3), (("cold", "wet"), 2)]
         assert found(run(FrequentItemsets(2, kind="closed"), table).table) == wanted
 
+    def test_long_baskets(self):
+        chance = np.random.default_rng(4)
+        rows = [[*chance.permutation(3000)[:1500].tolist(), 7, -1, 7] for _ in range(12)]
+        sets = dict(found(run(FrequentItemsets(11), lists(rows)).table))
+        singles = {c: n for c, n in _singles([sorted(set(row)) for row in rows]).items() if n > 10}
+        assert {c: n for c, n in sets.items() if len(c) == 1} == singles
+        assert sets[-1, 7] == 12
+
     def test_no_rows_and_no_items(self):
         for rows in ([], [[]], [None, None], [[None]]):
             for kind in KINDS:

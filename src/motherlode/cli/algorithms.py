@@ -43,14 +43,14 @@ def _list(kinds: list[type[Algorithm]]) -> None:
                 "" if own == before else own.replace("_", " "),
                 kind.__name__,
                 traits.grade,
-                traits.passes,
+                traits.passes.split(",")[0],
                 "yes" if traits.invertible else "",
-                traits.streamable,
                 traits.summary,
             )
         )
         before = own
-    show.grid(("family", "algorithm", "grade", "passes", "forgets", "stream", "what for"), rows)
+    heads = ("family", "algorithm", "grade", "passes", "forgets", "what for")
+    show.grid(heads, rows, fold=True)
     show.note(f"{len(kinds)} algorithms; tell all about one: motherlode algorithms NAME")
 
 
@@ -66,7 +66,7 @@ def _tell(kind: type[Algorithm]) -> None:
         shown = "" if default is inspect.Parameter.empty else repr(default)
         rows.append((name, shown, str(kind.constraints.get(name, ""))))
     if rows:
-        show.grid(("parameter", "default", "takes"), rows)
+        show.grid(("parameter", "default", "takes"), rows, fold=True)
         print()
     show.facts(
         {

@@ -31,7 +31,7 @@ def list_() -> None:
     rows = []
     for job in jobs:
         if job.damaged:
-            rows.append((job.id, "damaged", "", "", "", "", show.size(job.nbytes)))
+            rows.append((job.id, "damaged", "", "", "", show.size(job.nbytes), ""))
             continue
         header = job.header
         done = _last(job.entries, "done") or {}
@@ -39,15 +39,15 @@ def list_() -> None:
             (
                 job.id,
                 job.status,
-                _brief(header["asked"]["source"]),
                 f"{_splits(job.entries)}/{header['splits']}",
                 f"{done['rows']['read']:,}" if done else "",
                 f"{done['seconds']:.1f} s" if done else "",
                 show.size(job.nbytes),
+                _brief(header["asked"]["source"]),
             )
         )
-    heads = ("job", "status", "source", "splits", "rows", "time", "size")
-    show.grid(heads, rows, right=(False, False, False, True, True, True, True))
+    heads = ("job", "status", "splits", "rows", "time", "size", "source")
+    show.grid(heads, rows, right=(False, False, True, True, True, True, False), fold=True)
 
 
 @app.command("show")
@@ -150,7 +150,7 @@ def _splits(entries: list[Entry]) -> int:
         if entry["event"] == "pass":
             count = entry["kept"]
         elif entry["event"] == "split":
-            count += 1
+            count += entry.get("splits", 1)
     return count
 
 

@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +35,16 @@ def table(answer: pa.Table, rows: int = ROWS) -> None:
 
 
 def grid(
-    heads: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[bool] = ()
+    heads: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    right: Sequence[bool] = (),
+    fold: bool = False,
 ) -> None:
     """Print rows under heads.
 
     What is wider than the terminal is turned on its side: a line a column, as many rows side by
-    side as there is room for.
+    side as there is room for. Or, with ``fold``, the last column is folded.
     """
     lines = [[clean(head) for head in heads]]
     lines += [[cell(value) for value in row] for row in rows]
@@ -47,6 +52,9 @@ def grid(
         _print(lines, right)
         return
     room = shutil.get_terminal_size().columns
+    if fold:
+        _print(_folded(lines, room), right)
+        return
     lines = [[_cut(text, max(20, room // 2)) for text in line] for line in lines]
     if sum(_widths(lines)) + 2 * (len(heads) - 1) <= room:
         _print(lines, right)
@@ -63,6 +71,20 @@ def grid(
         rest = rest[count:]
         if rest:
             print()
+
+
+def _folded(lines: list[list[str]], room: int) -> list[list[str]]:
+    """Fold the texts of the last column so that they fit beside the others."""
+    widths = _widths(lines)
+    room -= sum(widths[:-1]) + 2 * (len(widths) - 1)
+    if room < 20 or widths[-1] <= room:
+        return lines
+    folded = []
+    for *others, text in lines:
+        first, *more = textwrap.wrap(text, room) or [""]
+        folded.append([*others, first])
+        folded += [[*("" for _ in others), part] for part in more]
+    return folded
 
 
 def _print(lines: list[list[str]], right: Sequence[bool]) -> None:

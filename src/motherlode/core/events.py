@@ -31,12 +31,16 @@ class Progressed(Event):
 
 @dataclass(frozen=True, slots=True)
 class SplitFinished(Event):
-    """One split's state is there; ``worker`` tells where it was made."""
+    """A split's state is there, or that of some from ``number`` on that were folded in one go.
+
+    ``worker`` tells where it was made.
+    """
 
     number: int
     rows: int
     seconds: float
     worker: str
+    splits: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,3 +78,14 @@ def from_numpy(values: NDArray[Any]) -> pa.Array:
         return pa.array(block)
     kind = pa.from_numpy_dtype(block.dtype)
     return pa.Array.from_buffers(kind, len(block), [None, pa.py_buffer(block)])
+
+
+def as_signed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column for systems that have neither unsigned integers nor dictionaries."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return column.cast(plain_type(kind.value_type))
+    if pa.types.is_unsigned_integer(kind):
+        wider = {8: pa.int16(), 16: pa.int32(), 32: pa.int64(), 64: pa.decimal128(20, 0)}
+        return column.cast(wider[kind.bit_width])
+    return column

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
+from functools import lru_cache
 from typing import Any
 
 from motherlode.algebra.tree import Node
@@ -209,7 +211,16 @@ def _lost(split: Split, cause: Exception) -> Failed:
 
 def _blas_limit(workers: int) -> Any:
     """Return a context in which each BLAS call of a worker uses its share of the processors."""
-    from threadpoolctl import threadpool_limits
-
     share = max(1, settings.workers() // workers)
-    return threadpool_limits(limits=share, user_api="blas")
+    return _libraries(len(sys.modules)).limit(limits=share, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> Any:
+    """Return the libraries with threads of their own; looked for again as modules are imported.
+
+    That takes 2 ms, as long as a short pass.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

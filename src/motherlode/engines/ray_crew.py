@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from motherlode.core.errors import EngineError
 from motherlode.data.source import Split
 from motherlode.engines import ray_session
 from motherlode.runtime import remote
@@ -53,6 +55,8 @@ class Member:
     ----------
     actor : ray actor
         The process.
+    node : str
+        Where it was meant to be.
     name : str
         Host and process; empty until it has started.
     load : int
@@ -60,12 +64,16 @@ class Member:
     """
 
     actor: Any
+    node: str
     name: str = ""
     load: int = 0
 
 
 class Crew:
     """The workers; one that dies is replaced, when there is room for another.
+
+    As Ray has it for actors, a worker is placed where a processor is free but does not reserve
+    it: others' tasks are not kept from running while an engine stands idle.
 
     Parameters
     ----------
@@ -78,16 +86,28 @@ class Crew:
     def __init__(self, ray: Any, size: int) -> None:
         self._ray = ray
         # A worker that dies is made anew here, so that its splits are told as failed.
-        self._kind = ray.remote(num_cpus=1, max_restarts=0)(Worker)
+        self._kind = ray.remote(max_restarts=0)(Worker)
         self.members: list[Member] = []
         self._starting: dict[Any, Member] = {}
-        self.enlist(size)
+        for _ in range(size):
+            self._enlist()
 
-    def enlist(self, count: int = 1) -> None:
-        """Start workers; they become members when they are there."""
-        for _ in range(count):
-            member = Member(self._kind.remote())
-            self._starting[member.actor.name.remote()] = member
+    def _enlist(self) -> None:
+        """Start a worker on the node that has the fewest for its processors."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        taken = Counter(m.node for m in [*self.members, *self._starting.values()])
+        nodes = {
+            node["NodeID"]: node["Resources"]["CPU"]
+            for node in self._ray.nodes()
+            if node["Alive"] and node["Resources"].get("CPU")
+        }
+        if not nodes:
+            raise EngineError("the Ray cluster has no processors", "start nodes with --num-cpus")
+        node = min(nodes, key=lambda node: (taken[node] / nodes[node], node))
+        place = NodeAffinitySchedulingStrategy(node_id=node, soft=True)
+        member = Member(self._kind.options(scheduling_strategy=place).remote(), node)
+        self._starting[member.actor.name.remote()] = member
 
     def muster(self, seconds: float) -> None:
         """Take in the workers that have started; wait for the first, and a little for others."""
@@ -112,7 +132,7 @@ class Crew:
         if member in self.members:
             self.members.remove(member)
             self._ray.kill(member.actor)
-            self.enlist()
+            self._enlist()
 
     def close(self) -> None:
         for member in [*self.members, *self._starting.values()]:

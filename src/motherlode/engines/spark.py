@@ -317,7 +317,9 @@ def _merged(made: Any, order: Order, chunks: Chunks) -> Any:
 def _folder(order: Order, payload: Any) -> Callable[[Iterator[list[Split]]], Iterator[Shipped]]:
     def fold(chunks: Iterator[list[Split]]) -> Iterator[Shipped]:
         for chunk in chunks:
-            yield from remote.fold_chunk(order, lambda: cloudpickle.loads(payload.value), chunk)
+            yield from remote.fold_chunk(
+                order, lambda: cloudpickle.loads(payload.value), chunk, _attempts()
+            )
 
     return fold
 
@@ -331,13 +333,22 @@ def _frame_folder(
         split = wanted.get(TaskContext.get().partitionId())
         if split is not None:
             SparkSource.fed = batches
-            found = remote.fold_chunk(order, lambda: cloudpickle.loads(payload.value), [split])
+            found = remote.fold_chunk(
+                order, lambda: cloudpickle.loads(payload.value), [split], _attempts()
+            )
             outcome = pa.array([cloudpickle.dumps(found)], pa.binary())
             yield pa.record_batch([outcome], ["outcome"])
         for _ in batches:
             pass
 
     return fold
+
+
+def _attempts() -> int:
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return 1 + int(context.attemptNumber()) + int(context.stageAttemptNumber())
 
 
 def _ancestor(level: int) -> Callable[[Shipped], int]:

@@ -242,12 +242,12 @@ class _Recorder:
             self.number = event.number
             self._append("pass", splits=event.splits, kept=event.done)
         elif isinstance(event, SplitFinished):
-            seconds = round(event.seconds, 4)
-            self._append(
-                "split", split=event.number, rows=event.rows, seconds=seconds, worker=event.worker
-            )
+            facts = {"split": event.number, "rows": event.rows}
+            facts |= {"splits": event.splits} if event.splits > 1 else {}
+            self._append("split", **facts, seconds=round(event.seconds, 4), worker=event.worker)
         elif isinstance(event, SplitFailed):
-            self._append("retry", split=event.number, attempt=event.attempt, reason=event.reason)
+            facts = {"split": event.number, "attempt": event.attempt}
+            self._append("retry", **facts, reason=event.reason, worker=event.worker)
         elif isinstance(event, PassFinished):
             self._append("passed", rows=event.rows, seconds=round(event.seconds, 4))
         elif isinstance(event, Progressed):

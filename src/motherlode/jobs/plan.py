@@ -147,7 +147,7 @@ def plan(
         "parameters": {name: _said(value) for name, value in chosen.parameters().items()},
         "source": _places(source) if data.portable else None,
         "format": format,
-        "options": {name: _said(value) for name, value in (options or {}).items()},
+        "options": {name: _said_of(name, value) for name, value in (options or {}).items()},
         "where": None if where is None else str(where),
         "columns": None if named is None else list(named),
         "group_by": None if keys is None else list(keys),
@@ -310,6 +310,11 @@ def _places(source: Any) -> str | list[str] | None:
     if isinstance(source, list | tuple) and all(isinstance(each, str | Path) for each in source):
         return [absolute(str(each), Path.cwd()) for each in source]
     return None
+
+
+def _said_of(option: str, value: Any) -> Any:
+    """Return an option's value in words; what opens a store may be secret and is not told."""
+    return sorted(value) if option == "storage_options" else _said(value)
 
 
 def _said(value: Any) -> Any:

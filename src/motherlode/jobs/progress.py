@@ -119,7 +119,7 @@ class _Bars:
                 self._bytes += event.nbytes
                 self._draw()
             elif isinstance(event, SplitFinished):
-                self._done += 1
+                self._done += event.splits
                 self._draw()
             elif isinstance(event, SplitFailed):
                 self.progress.console.print(

@@ -274,7 +274,9 @@ class JobStore:
                 )
             time.sleep(0.02)
         with job.hold() as log:
-            if job.status not in ENDED:
+            if journal.last(job.entries, "done"):
+                raise JobError(f"job {job.id} was done before it could be cancelled")
+            if not journal.last(job.entries, "cancelled"):
                 log.append({"event": "cancelled"}, durable=True)
             job.drop_states()
 

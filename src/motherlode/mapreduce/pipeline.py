@@ -12,8 +12,8 @@ from motherlode.data import Dataset
 from motherlode.mapreduce.stage import PAIR_SCHEMA, Counters, Output, Stage, added
 from motherlode.mapreduce.step import MRStep
 from motherlode.runtime.run import run
-from motherlode.runtime.shuffle import PARTITION_BYTES, ShuffledSource
-from motherlode.runtime.spill import Segment
+from motherlode.runtime.shuffle import PARTITION_BYTES
+from motherlode.runtime.spill import Segment, ShuffledSource
 
 MOST_PARTITIONS = 64
 

@@ -45,6 +45,9 @@ class Estimator(BaseEstimator, Algorithm):
     as scikit-learn takes it, and ``y`` holds the labels.
     """
 
+    gaps: ClassVar[Mapping[str, str]] = {}
+    """Checks of scikit-learn's that do not hold, each with the reason."""
+
     n_features_in_: int
     _checks: ClassVar[Mapping[str, Any]] = {"accept_sparse": "csr"}
 

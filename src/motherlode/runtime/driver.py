@@ -100,6 +100,8 @@ class Driver:
         How many unreadable records are let through.
     retries : int
         How often a split is tried again after a failure that may pass.
+    failed : dict of str to set of int
+        Which splits failed on which worker.
     """
 
     engine: Engine
@@ -107,6 +109,7 @@ class Driver:
     keeper: Keeper | None = None
     tolerance: Tolerance = field(default_factory=Tolerance)
     retries: int = 3
+    failed: dict[str, set[int]] = field(default_factory=dict)
 
     def fold(self, task: Task, splits: Sequence[Split], number: int) -> Part:
         """Fold all splits of one pass into one part."""
@@ -154,12 +157,16 @@ class Driver:
             raise EngineError("the engine handed back nothing", "please report this as a bug")
 
     def _placed(self, outcome: Done, tree: Tree, number: int) -> None:
-        rows = outcome.part.tally.read
+        rows, leaves = outcome.part.tally.read, len(outcome.node.leaves(tree.count))
         if not tree.place(outcome.node, outcome.part):
             return
         if self.keeper is not None and self.keeper.due():
             self._keep(tree, number)
-        self.listener(SplitFinished(outcome.node.first, rows, outcome.seconds, outcome.worker))
+        first, seconds = outcome.node.first, outcome.seconds
+        if outcome.attempts > 1:
+            reason = "a worker was lost, and the engine had it done again"
+            self.listener(SplitFailed(first, outcome.attempts - 1, reason, outcome.worker))
+        self.listener(SplitFinished(first, rows, seconds, outcome.worker, leaves))
         bad = sum(len(part.bad) for part in tree.waiting.values())
         if bad > self.tolerance.records:
             records = [record for part in tree.waiting.values() for record in part.bad]
@@ -170,16 +177,24 @@ class Driver:
         if isinstance(error, MotherlodeError) and not isinstance(error, EngineError):
             raise error
         attempt = attempts[outcome.number] = attempts.get(outcome.number, 0) + 1
+        self.failed.setdefault(outcome.worker, set()).add(outcome.number)
         if attempt > self.retries or not isinstance(error, EngineError | OSError):
-            if isinstance(error, MotherlodeError):
-                raise error
-            raise EngineError(
-                f"split {outcome.number} failed {attempt} times on {outcome.worker}: "
-                f"{type(error).__name__}: {error}",
-                "the original error is the cause of this one",
-            ) from error
+            raise self._given_up(outcome, attempt) from error
         reason = f"{type(error).__name__}: {error}"
         self.listener(SplitFailed(outcome.number, attempt, reason, outcome.worker))
+
+    def _given_up(self, outcome: Failed, attempt: int) -> EngineError:
+        """Return the error that ends the job; a worker on which others failed too is named."""
+        error, worker = outcome.error, outcome.worker
+        told, hint = f"{type(error).__name__}: {error}", "the original error is the cause of this"
+        if isinstance(error, MotherlodeError):
+            told, hint = error.message, error.hint
+        others = len(self.failed[worker] - {outcome.number})
+        if others and len(self.failed) > 1:
+            hint = f"{others} other splits failed on {worker} too: look at that machine; {hint}"
+        return EngineError(
+            f"split {outcome.number} failed {attempt} times, last on {worker}: {told}", hint
+        )
 
     def _restore(self, tree: Tree, number: int) -> None:
         if self.keeper is None:

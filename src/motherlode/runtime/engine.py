@@ -19,12 +19,16 @@ GROUP = "motherlode.engines"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A node of the merge tree whose part is complete; usually a leaf."""
+    """A node of the merge tree whose part is complete; usually a leaf.
+
+    ``attempts`` is how often the engine itself had it folded until that came about.
+    """
 
     node: Node
     part: Part
     worker: str
     seconds: float
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,8 @@ class Shipped:
         Host and process.
     seconds : float
         How long it took.
+    attempts : int
+        How often the engine itself began it.
     """
 
     node: tuple[int, int]
@@ -106,6 +108,7 @@ class Shipped:
     error: bytes | None
     worker: str
     seconds: float
+    attempts: int = 1
 
     @property
     def nbytes(self) -> int:
@@ -115,7 +118,7 @@ class Shipped:
         """Return what the driver is told."""
         if self.document is not None:
             part = Part.from_bytes(task.summary, self.document)
-            return Done(Node(*self.node), part, self.worker, self.seconds)
+            return Done(Node(*self.node), part, self.worker, self.seconds, self.attempts)
         assert self.error is not None
         return Failed(self.node[1], _unpacked(self.error, self.worker), self.worker)
 
@@ -197,7 +200,9 @@ def chunks(splits: Sequence[Split], workers: int) -> list[list[Split]]:
     return list(_groups(splits, level))
 
 
-def fold_chunk(order: Order, load: Load, splits: Sequence[Split]) -> list[Shipped]:
+def fold_chunk(
+    order: Order, load: Load, splits: Sequence[Split], attempts: int = 1
+) -> list[Shipped]:
     """Fold splits one after another, merging siblings; return nodes and failures.
 
     An error that trying again does not mend ends the job, so nothing is folded after it.
@@ -217,7 +222,7 @@ def fold_chunk(order: Order, load: Load, splits: Sequence[Split]) -> list[Shippe
                 break
         else:
             tree.place(Node(0, split.number), part)
-    return _shipped(task.summary, tree, time.perf_counter() - first) + failures
+    return _shipped(task.summary, tree, time.perf_counter() - first, attempts) + failures
 
 
 def merge_chunk(order: Order, shipped: Sequence[Shipped]) -> list[Shipped]:
@@ -228,12 +233,15 @@ def merge_chunk(order: Order, shipped: Sequence[Shipped]) -> list[Shipped]:
         if each.document is not None:
             tree.place(Node(*each.node), Part.from_bytes(summary, each.document))
     failures = [each for each in shipped if each.document is None]
-    return _shipped(summary, tree, sum(each.seconds for each in shipped)) + failures
+    attempts = max((each.attempts for each in shipped), default=1)
+    return _shipped(summary, tree, sum(each.seconds for each in shipped), attempts) + failures
 
 
-def _shipped(summary: Summary[Any, Any], tree: Tree, seconds: float) -> list[Shipped]:
+def _shipped(
+    summary: Summary[Any, Any], tree: Tree, seconds: float, attempts: int
+) -> list[Shipped]:
     return [
-        Shipped((node.level, node.rank), part.to_bytes(summary), None, here(), seconds)
+        Shipped((node.level, node.rank), part.to_bytes(summary), None, here(), seconds, attempts)
         for node, part in sorted(tree.waiting.items())
     ]
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from motherlode.algebra import codec
 from motherlode.algebra.summary import Algorithm, Summary
+from motherlode.data.plain import as_signed
 from motherlode.data.quarantine import BadRecord
 from motherlode.data.source import Tally
 from motherlode.runtime.part import Part
@@ -71,7 +72,18 @@ class Result:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the answer as a pandas frame."""
-        return self.table.to_pandas()
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
+
+    def to_spark(self, session: Any) -> Any:
+        """Return the answer as a DataFrame of a Spark session.
+
+        Types that Spark does not have become the next wider one that it has: unsigned integers
+        signed ones (64 bits: decimals), dictionaries their values.
+        """
+        table = self.table
+        columns = [as_signed(column) for column in table.columns]
+        return session.createDataFrame(pa.table(columns, names=table.column_names))
 
     @property
     def state(self) -> Any:

@@ -21,6 +21,10 @@ from motherlode.runtime.result import Result
 from motherlode.runtime.task import Task
 
 
+UNDER_WAY = 48 << 20
+"""Bytes that a worker's batches take while they are read and folded; the cache leaves them room."""
+
+
 def run(
     algorithm: Algorithm,
     data: Any,
@@ -127,7 +131,8 @@ class _Run:
             document = keeper.account()
             if document is not None:
                 account = Part.from_bytes(_ACCOUNT, document)
-        cache = Cache(self.memory // 2)
+        under_way = self.driver.engine.parallelism * UNDER_WAY
+        cache = Cache(max(0, self.memory // 2 - under_way))
         while not algorithm.done(model):
             step = algorithm.pass_(model).prepare(schema)
             part = self.fold(step, number, cache)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 SPLIT_BYTES = 64 << 20
 """Uncompressed bytes of the row groups in a split, at least one."""
 BATCH_ROWS = 65_536
+BATCH_BYTES = 4 << 20
+"""Bytes of a batch of numbers; a wide table has fewer rows in one."""
+PAGE_BYTES = 1 << 18
+"""Bytes of a column read at a time; else Arrow holds the whole column of a row group."""
 
 
 class Parquet(Format):
@@ -78,16 +82,20 @@ class Parquet(Format):
             groups = [g for g in groups if g not in skip]
         names = schema.names if request.columns is None else list(request.columns)
         if not names:
-            rows = [footer.row_group(group).num_rows for group in groups]
-            yield from (Batch(empty_columns(count)) for count in rows)
+            counts = [footer.row_group(group).num_rows for group in groups]
+            yield from (Batch(empty_columns(count)) for count in counts)
             return
         wanted = pa.schema([schema.field(name) for name in names])
+        rows = max(1_024, min(BATCH_ROWS, BATCH_BYTES // (8 * len(names))))
         remote = opened.reader.remote
-        with pq.ParquetFile(opened.reader.arrow(), metadata=footer, pre_buffer=remote) as file:
+        buffered = 0 if remote else PAGE_BYTES
+        with pq.ParquetFile(
+            opened.reader.arrow(), metadata=footer, pre_buffer=remote, buffer_size=buffered
+        ) as file:
             # A dot would be taken as a path into a struct.
             inside = None if any("." in name for name in names) else names
             for group in groups:
-                for columns in file.iter_batches(BATCH_ROWS, [group], inside, use_threads=False):
+                for columns in file.iter_batches(rows, [group], inside, use_threads=False):
                     yield Batch(fitted(columns, wanted))
 
 

@@ -55,6 +55,8 @@ class Text(LineFormat):
 
 def text_lines(block: Block, quarantine: Quarantine, encoding: str = "utf-8") -> pa.Array:
     """Return the lines of a block as strings; those that are not UTF-8 go to the quarantine."""
+    if encoding == "bytes":
+        return _strings(block.data, line_ends(block.data)).view(pa.binary())
     if encoding != "utf-8":
         data = block.data.decode(encoding).encode()
         return _strings(data, line_ends(data))

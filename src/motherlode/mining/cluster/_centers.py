@@ -113,10 +113,10 @@ class Centers:
         would no longer be sparse.
         """
         if self.sparse:
-            return np.zeros_like(self.points[0])
+            return np.zeros(self.points.shape[1])
         limit = float(np.finfo(np.float32).max)
         middle = np.clip(self.points.mean(axis=0), -limit, limit)
-        return middle.astype(np.float32).astype(np.float64)
+        return np.asarray(middle.astype(np.float32), dtype=np.float64)
 
     def assign(self, block: Any, gaps: bool = False) -> tuple[NDArray[np.int32], Floats]:
         """Return the nearest centre of each row and, if asked for, the squared distances."""

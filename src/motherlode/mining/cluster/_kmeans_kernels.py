@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 BYTES = 64  # of a vector; the compiler halves it where the processor's are shorter
 GROUP = 4  # centres of a tile
 TILES = 4  # vectors of rows in a block
+SQUARE = 8  # rows and features that are turned at once
 FUSED = {"contract"}  # multiplications and additions are fused, nothing is reordered
 ROOM = 1024  # rows whose sums are kept in float64; 10 of its 53 bits
 LOW = 0xFFFFFFFF
@@ -96,15 +97,73 @@ def _tile(typing: Any, x: Any, centers: Any, half: Any, t: Any, c: Any, best: An
     return signature, generate
 
 
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Return the columns of a square of vectors: blocks change places, then blocks in blocks."""
+    size = len(rows)
+    distance = size // 2
+    while distance:
+        upper = [k if k & distance == 0 else size + k - distance for k in range(size)]
+        lower = [k + distance if k & distance == 0 else size + k for k in range(size)]
+        kind = ir.VectorType(SHORT, size)
+        for i in range(size):
+            if i & distance == 0:
+                pair = rows[i], rows[i + distance]
+                rows[i] = builder.shuffle_vector(*pair, ir.Constant(kind, upper))
+                rows[i + distance] = builder.shuffle_vector(*pair, ir.Constant(kind, lower))
+        distance //= 2
+    return rows
+
+
+@intrinsic
+def _turn_square(
+    typing: Any, rows: Any, first: Any, j: Any, shift: Any, block: Any, lane: Any
+) -> Any:
+    """Put ``SQUARE`` features of as many rows, less the shift, into a vector of the block.
+
+    The rows begin at ``first``, the features at ``j``; they are turned in registers and put into
+    ``block``, of shape (d, lanes), from ``lane`` on.
+    """
+    signature = types.void(rows, types.int64, types.int64, shift, block, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def array(place: int) -> Any:
+            return context.make_array(signature.args[place])(context, builder, args[place])
+
+        given, less, turned = array(0), array(3).data, array(4)
+        kind = ir.VectorType(less.type.pointee, SQUARE).as_pointer()
+        width, lanes = (builder.extract_value(each.shape, 1) for each in (given, turned))
+
+        def at(base: Any, row: Any, step: Any, column: Any) -> Any:
+            place = builder.add(builder.mul(row, step), column)
+            return builder.bitcast(builder.gep(base, [place]), kind)
+
+        off = builder.load(builder.bitcast(builder.gep(less, [args[2]]), kind), align=4)
+        vectors = []
+        for i in range(SQUARE):
+            row = at(given.data, builder.add(args[1], LONG(i)), width, args[2])
+            vectors.append(builder.fsub(builder.load(row, align=4), off))
+        for i, vector in enumerate(_transposed(builder, vectors)):
+            place = at(turned.data, builder.add(args[2], LONG(i)), lanes, args[5])
+            builder.store(vector, place, align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
 @njit(nogil=True, fastmath=FUSED)
 def _turn(rows: Any, start: Any, count: Any, shift: Any, block: Any) -> None:
     """Put rows less the shift into the block: ``block[vector, feature, lane]``."""
-    lanes = block.shape[2]
-    for i in range(count):
-        column = block[i // lanes]
-        lane = i % lanes
-        for j in range(rows.shape[1]):
-            column[j, lane] = rows[start + i, j] - shift[j]
+    lanes, d = block.shape[2], rows.shape[1]
+    whole = d - d % SQUARE
+    for i in range(0, count, SQUARE):
+        column, lane = block[i // lanes], i % lanes
+        if i + SQUARE <= count:
+            for j in range(0, whole, SQUARE):
+                _turn_square(rows, start + i, j, shift, column, lane)  # type: ignore[call-arg]
+        rest = whole if i + SQUARE <= count else 0
+        for k in range(min(SQUARE, count - i)):
+            for j in range(rest, d):
+                column[j, lane + k] = rows[start + i + k, j] - shift[j]
 
 
 @njit(nogil=True, fastmath=FUSED)

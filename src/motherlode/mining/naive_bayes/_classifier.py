@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from motherlode.core.errors import DataError, ParameterError, StateError, UsageError
@@ -282,7 +283,7 @@ class NaiveBayes(ClassifierMixin, Estimator):
         return self
 
     def training(
-        self, X: Any, y: Any, sample_weight: Any, *, reset: bool = True
+        self, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = True
     ) -> tuple[Dataset, Self]:
         if y is None and not self._in_columns(X):
             raise UsageError(
@@ -300,6 +301,7 @@ def _checked(block: Any, y: Any) -> NDArray[Any]:
     """Return the labels that came beside a matrix, if they are as scikit-learn wants them."""
     labels: NDArray[Any] = column_or_1d(y, warn=True)
     check_consistent_length(block, labels)
+    assert_all_finite(labels, input_name="y")
     if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
         raise UsageError(
             "Unknown label type: continuous", "classes are whole numbers, strings or booleans"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from motherlode.core.batch import Batch
 from motherlode.core.errors import ParameterError
-from motherlode.data import dataset
+from motherlode.data import Dataset, dataset
 from motherlode.mining.estimator import batches
 from motherlode.mining.naive_bayes._class_sums import Learned
 from motherlode.mining.naive_bayes._classifier import NaiveBayes
@@ -79,7 +79,9 @@ class DiscreteNB(NaiveBayes):
     def _in_columns(self, X: Any, y: Any = None) -> bool:
         return self.text is not None or super()._in_columns(X, y)
 
-    def training(self, X: Any, y: Any, sample_weight: Any, *, reset: bool = True) -> Any:
+    def training(
+        self, X: Any, y: Any, sample_weight: Any = None, *, reset: bool = True
+    ) -> tuple[Dataset, Self]:
         texts = self._texts(X)
         if texts is not None and y is not None and not isinstance(y, str):
             X, y = (

@@ -41,6 +41,22 @@ def count_codes(codes, offsets, counts, seen, stamp):
                 counts[code] += 1
 
 
+@inner
+def _sort(items, begin, end):
+    """Sort a stretch in place: few items by insertion, many by Shell's method."""
+    gap = 1
+    while gap < (end - begin) >> 4:
+        gap = 3 * gap + 1
+    while gap >= 1:
+        for x in range(begin + gap, end):
+            item, y = items[x], x
+            while y - gap >= begin and items[y - gap] > item:
+                items[y] = items[y - gap]
+                y -= gap
+            items[y] = item
+        gap = (gap - 1) // 3
+
+
 @njit(nogil=True, cache=True)
 def project(codes, offsets, ranks, items, sizes):
     """Write each basket's distinct ranks, ascending; baskets with fewer than two become empty.
@@ -48,23 +64,19 @@ def project(codes, offsets, ranks, items, sizes):
     ``ranks`` has the rank of each code, -1 for none; codes beyond it have none either. Returns
     how many items were written; ``sizes`` takes how many of each basket.
     """
-    at = 0
+    at = np.int64(0)
     for row in range(len(offsets) - 1):
-        begin = at
+        begin = end = at
         for x in range(offsets[row], offsets[row + 1]):
             code = codes[x]
-            if code < 0 or code >= len(ranks) or ranks[code] < 0:
-                continue
-            rank = ranks[code]
-            y = at
-            while y > begin and items[y - 1] > rank:
-                y -= 1
-            if y > begin and items[y - 1] == rank:
-                continue
-            for z in range(at, y, -1):
-                items[z] = items[z - 1]
-            items[y] = rank
-            at += 1
+            if 0 <= code < len(ranks) and ranks[code] >= 0:
+                items[end] = ranks[code]
+                end += 1
+        _sort(items, begin, end)
+        for x in range(begin, end):
+            if x == begin or items[x] != items[at - 1]:
+                items[at] = items[x]
+                at += 1
         if at - begin < 2:
             at = begin
         sizes[row] = at - begin
@@ -131,11 +143,8 @@ def rename(items, offsets, names):
     """Rename all items in place and sort each set."""
     for row in range(len(offsets) - 1):
         for x in range(offsets[row], offsets[row + 1]):
-            name, y = names[items[x]], x
-            while y > offsets[row] and items[y - 1] > name:
-                items[y] = items[y - 1]
-                y -= 1
-            items[y] = name
+            items[x] = names[items[x]]
+        _sort(items, offsets[row], offsets[row + 1])
 
 
 @njit(nogil=True, cache=True)

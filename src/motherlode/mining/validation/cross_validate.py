@@ -142,8 +142,8 @@ def cross_validate(
     >>> from motherlode.mining.naive_bayes.gaussian_nb import GaussianNB
     >>> X = np.random.default_rng(0).normal(size=(200, 3))
     >>> found = cross_validate(GaussianNB(), X, (X[:, 0] > 0).astype(int), folds=5)
-    >>> found.rows.tolist(), found.mean > 0.9
-    ([40, 40, 40, 40, 40], True)
+    >>> len(found.scores), int(found.rows.sum()), found.mean > 0.9
+    (5, 200, True)
     """
     values = {"folds": folds, "scoring": scoring, "how": how, "seed": seed}
     check_parameters("cross_validate", CONSTRAINTS, values)
