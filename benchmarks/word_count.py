@@ -5,8 +5,8 @@
 Every contestant reads the same file, lower-cases it and counts the runs of `[a-z]`, in a process of
 its own with the file in the page cache; time is from the path to the counts, the best of the
 repeats, without imports; processor time of all threads beside it, for machines that are not idle.
-The counts must be the same. One JSON line a contestant is printed, and first the floor: what reading
-the bytes alone takes, and how many words there are.
+The counts must be the same. One JSON line a contestant is printed, and first the floor: what
+reading the bytes alone takes, and how many words there are.
 
 mrjob does not import on Python 3.13 and is dead; to measure its local runner, install it for an
 older Python and name that with `--mrjob-python`. It runs on the first 16 MB only.
@@ -32,6 +32,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+DATA = Path(
+    os.environ.get("MOTHERLODE_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+)
 BOOKS = ("shakespeare_collected-works", "republic")
 SLICE_MB = 16  # of the file, for mrjob
 
@@ -104,15 +107,14 @@ def from_books(folder: Path, megabytes: int) -> Iterator[bytes]:
 
 def text_file(megabytes: int) -> Path:
     """Return the file to be counted; it is made once and kept in the temporary folder."""
-    given = os.environ.get("MOTHERLODE_TEST_DATA", "")
-    books = bool(given) and (Path(given) / "texts").is_dir()
+    books = (DATA / "texts").is_dir()
     folder = Path(tempfile.gettempdir()) / "motherlode-benchmarks"
     folder.mkdir(exist_ok=True)
     path = folder / f"words-{'books' if books else 'zipf'}-{megabytes}.txt"
     if not path.exists():
         unfinished = path.with_suffix(".part")
         with unfinished.open("wb") as file:
-            for block in from_books(Path(given), megabytes) if books else made_up(megabytes):
+            for block in from_books(DATA, megabytes) if books else made_up(megabytes):
                 file.write(block)
         unfinished.rename(path)
     return path

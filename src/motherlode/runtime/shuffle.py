@@ -238,8 +238,9 @@ class Scatter(Summary[list[Segment], list[Segment]]):
         if not self.sort:
             return np.argsort(narrow, kind="stable")
         assert self.keys_ is not None
-        by_key = sort_order([self.keys_.frame(batch) for batch, _ in held]).to_numpy()
-        return by_key[np.argsort(narrow[by_key], kind="stable")].astype(np.int64)
+        frames = [self.keys_.frame(batch) for batch, _ in held]
+        by_key = np.asarray(sort_order(frames).to_numpy(), np.int64)
+        return by_key[np.argsort(narrow[by_key], kind="stable")]
 
 
 class _Writing:

@@ -24,7 +24,7 @@ BLOCK_ROWS = 16_384
 BLOCK_BYTES = 1 << 20
 """Rows, and bytes, in one block of a run, whichever is less; at least one row."""
 SORTED_BYTES = 64 << 20
-"""A partition of no more bytes is sorted at once; a larger one is merged, a block a run at a time."""
+"""A partition of no more bytes is sorted at once; a larger one is merged block by block."""
 FAN_IN = 64
 """Runs merged at a time; more are first merged into fewer, longer ones."""
 
