@@ -40,8 +40,8 @@ FEW, MANY = 1, 11
 BANDWIDTH = 10e9
 """Bytes a second that one core reads from memory, for the floor."""
 
-OPERATIONS = 40e9
-"""Operations a second of one core with vectors of four numbers, for the floor."""
+OPERATIONS = {8: 50e9, 4: 100e9}
+"""Operations a second of one core, by the bytes of a number, for the floor."""
 
 
 def fitted(contestant: str, rows: Any, start: Any, steps: int) -> Any:
@@ -82,7 +82,7 @@ def compare(rows: int, width: int, clusters: int, kind: Any, repeat: int) -> Non
         }
         print(json.dumps(shown), flush=True)
     size, operations = data.nbytes, 2 * rows * width * clusters
-    least = max(size / BANDWIDTH, operations / OPERATIONS) / cores
+    least = max(size / BANDWIDTH, operations / OPERATIONS[data.itemsize]) / cores
     floor = {"contestant": "floor", **shape, "step_seconds": round(least, 5), "bytes": size}
     print(json.dumps({**floor, "operations": operations, "cores": cores}), flush=True)
 

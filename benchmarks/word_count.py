@@ -300,7 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }))  # fmt: skip
     for each in lines:
         assert each["digest"] == ours["digest"], f"{each['contestant']} counts otherwise"
-        each["times_motherlode"] = round(ours["mb_per_s"] / each["mb_per_s"], 2)
+        each["times_motherlode"] = round(each["seconds"] / ours["seconds"], 2)
+        each["times_cpu"] = round(each["cpu_seconds"] / ours["cpu_seconds"], 2)
         print(json.dumps(each))
     if options.mrjob_python:
         part, result = with_mrjob(options.mrjob_python, path)

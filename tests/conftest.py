@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.engines.clusters"]
+
 settings.register_profile(
     "motherlode",
     deadline=None,

@@ -316,3 +316,28 @@ def test_a_sparse_matrix_has_no_columns():
     for wrong in (lambda: data.select("y"), lambda: data.to_arrow()):
         with pytest.raises(UsageError, match="sparse matrix"):
             wrong()
+
+
+def test_the_record_that_a_function_cannot_take_is_named():
+    rows = pl.DataFrame({"n": range(1_000), "word": ["x"] * 999 + ["poison"]})
+
+    def careful(frame):
+        if (frame["word"] == "poison").any():
+            raise ValueError("not this one")
+        return frame
+
+    data = dataset(rows, split_rows=1_000).map_batches(careful)
+    with pytest.raises(UserFunctionError, match=r"row 999 of it, \{'n': 999, 'word': 'poison'\}"):
+        data.to_arrow()
+    with pytest.raises(UserFunctionError, match=r"\), \{'n': 999, 'word': 'poison'\}: not"):
+        dataset(rows, split_rows=1_000).filter("n > 500").map_batches(careful).to_arrow()
+
+
+def test_no_record_is_named_where_none_alone_is_to_blame():
+    def crowded(frame):
+        if frame.height > 3:
+            raise ValueError("too many")
+        return frame
+
+    with pytest.raises(UserFunctionError, match=r"rows 0 to 9\): too many"):
+        dataset({"n": list(range(9))}).map_batches(crowded).to_arrow()

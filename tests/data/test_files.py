@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import motherlode as ml
 from motherlode.core.errors import (
     DataError,
     MissingExtraError,
@@ -331,3 +332,9 @@ def test_failures_that_may_pass_are_left_for_another_try(raised):
         raise raised
     with pytest.raises(DataError), translated("/x", planning=True):
         raise raised
+
+
+def test_rows_of_partitioned_files_are_counted_without_reading_a_column(tmp_path):
+    (tmp_path / "year=2024").mkdir()
+    (tmp_path / "year=2024" / "a.csv").write_text("city\nBonn\nUlm\n")
+    assert ml.mine(tmp_path, ml.Count()).table.to_pylist() == [{"count": 2}]

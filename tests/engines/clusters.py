@@ -17,11 +17,15 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from motherlode.data.source import Split
+from motherlode.runtime.engine import Done, Engine, Failed
+from motherlode.runtime.task import Report, Task
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0
@@ -174,7 +178,9 @@ class RayCluster:
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
             "RAY_ADDRESS": self.address,
         }
-        self.processes = Processes({k: v for k, v in self.environment.items() if k != "RAY_ADDRESS"})
+        self.processes = Processes(
+            {k: v for k, v in self.environment.items() if k != "RAY_ADDRESS"}
+        )
         self._made = 0
         self._node(
             "head", "--head", "--node-ip-address=127.0.0.2", f"--port={self.port}",
@@ -203,9 +209,24 @@ class RayCluster:
     def _node(self, name: str, *options: str) -> None:
         start = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block")
         store = f"--object-store-memory={100 << 20}"
-        self.processes.start(
-            name, *start, "--num-cpus=1", store, "--disable-usage-stats", *options
-        )
+        self.processes.start(name, *start, "--num-cpus=1", store, "--disable-usage-stats", *options)
+
+
+class Borrowed(Engine):
+    """An engine that others go on using when its borrower closes it."""
+
+    def __init__(self, inner: Engine) -> None:
+        self.inner = inner
+
+    @property
+    def parallelism(self) -> int:
+        return self.inner.parallelism
+
+    def fold(self, task: Task, splits: Sequence[Split], report: Report) -> Iterator[Done | Failed]:
+        return self.inner.fold(task, splits, report)
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture(scope="session")
@@ -220,7 +241,7 @@ def spark_cluster() -> Iterator[SparkCluster]:
 
 
 @pytest.fixture(scope="session")
-def _spark_engine(spark_cluster: SparkCluster) -> Iterator[object]:
+def _spark_engine(spark_cluster: SparkCluster) -> Iterator[Engine]:
     from motherlode.engines.spark import SparkEngine
 
     with pytest.MonkeyPatch.context() as patch:
@@ -233,7 +254,7 @@ def _spark_engine(spark_cluster: SparkCluster) -> Iterator[object]:
 
 
 @pytest.fixture
-def spark(_spark_engine: object, spark_cluster: SparkCluster) -> Iterator[object]:
+def spark(_spark_engine: Engine, spark_cluster: SparkCluster) -> Iterator[Engine]:
     """A SparkEngine on the cluster; what the test killed is replaced."""
     yield _spark_engine
     spark_cluster.mend()
@@ -251,7 +272,7 @@ def ray_cluster() -> Iterator[RayCluster]:
 
 
 @pytest.fixture(scope="session")
-def _ray_engine(ray_cluster: RayCluster) -> Iterator[object]:
+def _ray_engine(ray_cluster: RayCluster) -> Iterator[Engine]:
     from motherlode.engines.ray import RayEngine
 
     with pytest.MonkeyPatch.context() as patch:
@@ -262,7 +283,7 @@ def _ray_engine(ray_cluster: RayCluster) -> Iterator[object]:
 
 
 @pytest.fixture
-def ray(_ray_engine: object, ray_cluster: RayCluster) -> Iterator[object]:
+def ray(_ray_engine: Engine, ray_cluster: RayCluster) -> Iterator[Engine]:
     """A RayEngine on the cluster; a node that the test killed is replaced."""
     yield _ray_engine
     ray_cluster.mend()

@@ -163,7 +163,7 @@ def test_an_empty_cluster_is_moved_to_the_farthest_row():
 
 def test_fewer_different_rows_than_clusters():
     X = np.repeat([[1.0, 2.0], [3.0, 4.0]], 5, axis=0)
-    with pytest.warns(ConvergenceWarning, match="2 different"):
+    with pytest.warns(ConvergenceWarning, match="only 2 of 3 clusters have rows"):
         model = KMeans(3).fit(X)
     assert model.inertia_ == 0.0
     assert sorted(model.counts_.tolist()) == [0.0, 5.0, 5.0]

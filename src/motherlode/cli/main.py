@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import motherlode
-from motherlode.cli import algorithms, demo, jobs, lean, mine, state
+from motherlode.cli import algorithms, demo, files, jobs, lean, mine, state
 from motherlode.core.errors import MotherlodeError, UsageError
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 130
@@ -68,6 +68,7 @@ mine.add_to(app)
 app.add_typer(algorithms.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(state.app, name="state")
+app.add_typer(files.app, name="fs")
 app.add_typer(demo.app)
 
 

@@ -44,18 +44,18 @@ Workers = Annotated[
 ]
 EngineUrl = Annotated[str, typer.Option("--engine", metavar="URL", help="Where to run.")]
 Output = Annotated[
-    Path | None,
+    str | None,
     typer.Option(metavar="PATH", help="Write the table: .parquet .arrow .csv .json .jsonl"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 Report = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="Write a page with the picture (.html).")
+    str | None, typer.Option(metavar="PATH", help="Write a page with the picture (.html).")
 ]
 SaveState = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="Write the state, to be merged later.")
+    str | None, typer.Option(metavar="PATH", help="Write the state, to be merged later.")
 ]
 Quarantine = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="Write the unreadable records (.jsonl).")
+    str | None, typer.Option(metavar="PATH", help="Write the unreadable records (.jsonl).")
 ]
 MaxBad = Annotated[
     str | None,
@@ -114,10 +114,10 @@ def mine(
         "memory": memory,
         "workers": workers,
         "engine": engine,
-        "output": _text(output),
-        "report": _text(report),
-        "save_state": _text(save_state),
-        "quarantine": _text(quarantine),
+        "output": output,
+        "report": report,
+        "save_state": save_state,
+        "quarantine": quarantine,
         "max_bad": values.number(max_bad),
     }
     carry_out(_spec(given), as_json=as_json, quiet=quiet, journal=not no_journal)
@@ -168,8 +168,8 @@ def describe(
         },
         "memory": memory,
         "workers": workers,
-        "output": _text(output),
-        "report": _text(report),
+        "output": output,
+        "report": report,
         "max_bad": values.number(max_bad),
     }
     carry_out(_spec(given), as_json=as_json, quiet=quiet, journal=True)
@@ -230,6 +230,8 @@ def _execute(plan: Plan, job: Job | None, *, as_json: bool, quiet: bool, rows: i
 
 def _print(outcome: Outcome, *, as_json: bool, quiet: bool, rows: int) -> None:
     """Print the answer on stdout, and what is to be said of it on stderr."""
+    from motherlode.jobs.files import size_of
+
     result, spec = outcome.result, outcome.plan.spec
     if as_json:
         json.dump(_as_json(outcome), sys.stdout, ensure_ascii=False, allow_nan=False)
@@ -242,7 +244,7 @@ def _print(outcome: Outcome, *, as_json: bool, quiet: bool, rows: int) -> None:
     for name in ("output", "report", "save_state", "quarantine"):
         path = None if spec is None else spec.path(name)
         if path is not None:
-            show.note(f"wrote {path} ({show.size(path.stat().st_size)})")
+            show.note(f"wrote {path} ({show.size(size_of(path))})")
     if result.quarantine and (spec is None or spec.quarantine is None):
         show.note(f"unreadable, first of {len(result.quarantine):,}: {result.quarantine[0]}")
 
@@ -266,7 +268,3 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "digest": result.digest,
         "result": records(result.table),
     }
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

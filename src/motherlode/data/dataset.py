@@ -12,6 +12,7 @@ import pyarrow as pa
 from motherlode.core.batch import Batch, Schema
 from motherlode.core.errors import MotherlodeError, UsageError, UserFunctionError
 from motherlode.data import expressions
+from motherlode.data.blame import culprit, shown
 from motherlode.data.plain import plain_schema
 from motherlode.data.quarantine import Quarantine, Tolerance
 from motherlode.data.source import Request, Source, Split, Tally
@@ -165,7 +166,7 @@ class Dataset:
         for batch in self.source.read(split, Request(plan.columns, plan.where), quarantine):
             rows = len(batch)
             for step in plan.steps:
-                batch = _applied(step, batch, split)
+                batch = _applied(step, batch, split, rows)
             if plan.order is not None and batch.columns.schema.names != list(plan.order):
                 batch = replace(batch, columns=batch.columns.select(list(plan.order)))
             account.settle(rows, len(batch))
@@ -334,7 +335,7 @@ def _leading_filter(steps: Sequence[Step]) -> pl.Expr | None:
     return where
 
 
-def _applied(step: Step, batch: Batch, split: Split) -> Batch:
+def _applied(step: Step, batch: Batch, split: Split, rows: int) -> Batch:
     try:
         return step.apply(batch)
     except MotherlodeError:
@@ -342,9 +343,20 @@ def _applied(step: Step, batch: Batch, split: Split) -> Batch:
     except Exception as error:
         raise UserFunctionError(
             f"{step.name} raised {type(error).__name__} on split {split.number} "
-            f"({split.location}, {split.unit} {split.start} to {split.stop}): {error}",
+            f"({split.location}, {split.unit} {split.start} to {split.stop})"
+            f"{_blamed(step, batch, rows)}: {error}",
             "the original exception is the cause of this one",
         ) from error
+
+
+def _blamed(step: Step, batch: Batch, rows: int) -> str:
+    """Name the record that a step cannot take; by its place only if no row was left out before."""
+    row = culprit(step, batch)
+    if row is None:
+        return ""
+    said = [f"row {batch.start + row} of it"] if len(batch) == rows else []
+    said += [shown(batch, row)] if batch.columns.num_columns else []
+    return "".join(f", {each}" for each in said)
 
 
 class _Account:

@@ -19,6 +19,8 @@ from motherlode.runtime.engine import Done, Engine, Failed
 from motherlode.runtime.remote import Shipped
 from motherlode.runtime.task import Report, Task
 
+LIGHT_BYTES = 1 << 20
+"""States that hold no more come home at once; others stay and are merged where they are."""
 INLINE_BYTES = 64 << 10
 """What a pass asks goes along with each chunk while it is no larger."""
 TICK_SECONDS = 1.0
@@ -61,7 +63,7 @@ class RayEngine(Engine):
         self._ray, self._own = ray_session.connect(url, workers, options)
         self._workers = workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         self._patience = patience
-        self._crew = Crew(self._ray, self._workers)
+        self._crew = Crew(self._ray, self._workers, LIGHT_BYTES)
         self._merge = self._ray.remote(num_cpus=0, num_returns=2, max_retries=3)(ray_crew.merge)
         self._held: _Held | None = None
         try:

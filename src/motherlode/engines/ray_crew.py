@@ -15,15 +15,21 @@ from motherlode.runtime.remote import Order, Shipped
 
 SETTLING_SECONDS = 10.0
 """How long the first worker waits for the others."""
-LIGHT_BYTES = 1 << 20
-"""States that hold no more come home at once; others stay and are merged where they are."""
-
 Sized = tuple[tuple[list[Shipped], bool], list[Shipped]]
 """What comes home at once, with whether there is more, and what stays in the object store."""
 
 
 class Worker:
-    """Runs in a process of the cluster."""
+    """Runs in a process of the cluster.
+
+    Parameters
+    ----------
+    light_bytes : int
+        States that hold no more come home at once.
+    """
+
+    def __init__(self, light_bytes: int) -> None:
+        self._light_bytes = light_bytes
 
     def name(self) -> tuple[str, tuple[str, str]]:
         return remote.here(), remote.versions()
@@ -32,17 +38,18 @@ class Worker:
         """Fold splits; ``dataset`` wraps a reference, which is followed only where needed."""
         import ray
 
-        return _sized(remote.fold_chunk(order, lambda: ray.get(dataset[0]), splits))
+        found = remote.fold_chunk(order, lambda: ray.get(dataset[0]), splits)
+        if sum(each.nbytes for each in found) <= self._light_bytes:
+            return (found, False), []
+        return _heavy(found)
 
 
 def merge(order: Order, *parts: list[Shipped]) -> Sized:
     """Merge what stayed in the object store."""
-    return _sized(remote.merge_chunk(order, [each for part in parts for each in part]))
+    return _heavy(remote.merge_chunk(order, [each for part in parts for each in part]))
 
 
-def _sized(found: list[Shipped]) -> Sized:
-    if sum(each.nbytes for each in found) <= LIGHT_BYTES:
-        return (found, False), []
+def _heavy(found: list[Shipped]) -> Sized:
     failures = [each for each in found if each.document is None]
     return (failures, True), [each for each in found if each.document is not None]
 
@@ -81,10 +88,13 @@ class Crew:
         Connected.
     size : int
         Their number.
+    light_bytes : int
+        As :class:`Worker` takes it.
     """
 
-    def __init__(self, ray: Any, size: int) -> None:
+    def __init__(self, ray: Any, size: int, light_bytes: int) -> None:
         self._ray = ray
+        self._light_bytes = light_bytes
         # A worker that dies is made anew here, so that its splits are told as failed.
         self._kind = ray.remote(max_restarts=0)(Worker)
         self.members: list[Member] = []
@@ -106,7 +116,9 @@ class Crew:
             raise EngineError("the Ray cluster has no processors", "start nodes with --num-cpus")
         node = min(nodes, key=lambda node: (taken[node] / nodes[node], node))
         place = NodeAffinitySchedulingStrategy(node_id=node, soft=True)
-        member = Member(self._kind.options(scheduling_strategy=place).remote(), node)
+        member = Member(
+            self._kind.options(scheduling_strategy=place).remote(self._light_bytes), node
+        )
         self._starting[member.actor.name.remote()] = member
 
     def muster(self, seconds: float) -> None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cloudpickle
-import pyarrow as pa
 
 from motherlode.core.errors import EngineError
 from motherlode.data import Dataset
 from motherlode.data.dataset import columns_read
 from motherlode.data.source import Split
-from motherlode.engines import spark_session
+from motherlode.engines import spark_session, spark_tasks
 from motherlode.engines.spark_source import SparkSource
+from motherlode.engines.spark_tasks import Chunks
 from motherlode.runtime import remote
 from motherlode.runtime.engine import Done, Engine, Failed
 from motherlode.runtime.remote import Order, Shipped
@@ -30,8 +30,6 @@ MERGED_BYTES = 16 << 20
 """States that are larger together are merged by the executors before the driver gets them."""
 POLL = 0.1
 """Seconds between two looks at the progress of a Spark job."""
-
-Chunks = list[list[Split]]
 
 
 class SparkEngine(Engine):
@@ -95,10 +93,10 @@ class SparkEngine(Engine):
     ) -> Iterator[Done | Failed]:
         """Fold chunks in one Spark job; where a chunk makes it fail, go on without that."""
         while chunks:
-            made = rdd.mapPartitions(_folder(order, held.payload))
+            made = rdd.mapPartitions(spark_tasks.folder(order, held.payload))
             merge = len(chunks) * held.state_bytes > MERGED_BYTES
             if merge:
-                made = _merged(made, order, chunks)
+                made = spark_tasks.merged(made, order, chunks)
             nbytes = sum(split.nbytes for chunk in chunks for split in chunk)
             try:
                 found: list[Shipped] = self._ran(made.collect, len(chunks), nbytes, report)
@@ -138,7 +136,7 @@ class SparkEngine(Engine):
         names = columns_read(task.dataset, task.summary.needs())
         frame = source.frame if names is None else source.frame.select(*names)
         wanted = {split.number: split for split in splits}
-        fold = _frame_folder(replace(order, cache_bytes=0), held.payload, wanted)
+        fold = spark_tasks.frame_folder(replace(order, cache_bytes=0), held.payload, wanted)
         made = frame.mapInArrow(fold, "outcome binary")
         try:
             rows = self._ran(made.collect, len(source.splits), 0, report)
@@ -195,7 +193,7 @@ class SparkEngine(Engine):
                 )
 
         count = self.parallelism
-        asked = self._context.parallelize(range(count), count).mapPartitions(spark_session.probe)
+        asked = self._context.parallelize(range(count), count).mapPartitions(spark_tasks.probe)
         try:
             found = self._ran(asked.collect, count, 0, look)
         except EngineError:
@@ -297,67 +295,3 @@ def _told(found: list[Shipped], task: Task, report: Report) -> Iterator[Done | F
         if isinstance(outcome, Done):
             report(outcome.part.tally.read, 0)
         yield outcome
-
-
-def _merged(made: Any, order: Order, chunks: Chunks) -> Any:
-    """Merge what folding made, eight siblings at a time, until few nodes are left."""
-    level = max(map(len, chunks)).bit_length() - 1
-    count = len(chunks)
-    while count > 1 << remote.FAN:
-        level += remote.FAN
-        count = len({chunk[0].number >> level for chunk in chunks})
-        made = made.keyBy(_ancestor(level)).groupByKey(count).mapPartitions(_merger(order))
-    return made
-
-
-# What follows runs in the executors. A task must take all that it is given: a Python worker that
-# leaves input behind is not used again.
-
-
-def _folder(order: Order, payload: Any) -> Callable[[Iterator[list[Split]]], Iterator[Shipped]]:
-    def fold(chunks: Iterator[list[Split]]) -> Iterator[Shipped]:
-        for chunk in chunks:
-            yield from remote.fold_chunk(
-                order, lambda: cloudpickle.loads(payload.value), chunk, _attempts()
-            )
-
-    return fold
-
-
-def _frame_folder(
-    order: Order, payload: Any, wanted: dict[int, Split]
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def fold(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from pyspark import TaskContext
-
-        split = wanted.get(TaskContext.get().partitionId())
-        if split is not None:
-            SparkSource.fed = batches
-            found = remote.fold_chunk(
-                order, lambda: cloudpickle.loads(payload.value), [split], _attempts()
-            )
-            outcome = pa.array([cloudpickle.dumps(found)], pa.binary())
-            yield pa.record_batch([outcome], ["outcome"])
-        for _ in batches:
-            pass
-
-    return fold
-
-
-def _attempts() -> int:
-    from pyspark import TaskContext
-
-    context = TaskContext.get()
-    return 1 + int(context.attemptNumber()) + int(context.stageAttemptNumber())
-
-
-def _ancestor(level: int) -> Callable[[Shipped], int]:
-    return lambda shipped: (shipped.node[1] << shipped.node[0]) >> level
-
-
-def _merger(order: Order) -> Callable[[Iterator[Any]], Iterator[Shipped]]:
-    def merge(groups: Iterator[Any]) -> Iterator[Shipped]:
-        for _, group in groups:
-            yield from remote.merge_chunk(order, list(group))
-
-    return merge

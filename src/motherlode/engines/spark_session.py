@@ -69,7 +69,7 @@ def connect(url: Any, workers: int | None, conf: dict[str, str]) -> tuple[Any, b
     if SparkContext._gateway is None:
         _find_java()
     _knock(master)
-    settings = {"spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
+    settings = {"spark.ui.showConsoleProgress": "false", "spark.log.level": "FATAL"}
     if master.startswith("local"):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         settings["spark.ui.enabled"] = "false"
@@ -101,11 +101,6 @@ def master_of(url: str, workers: int | None = None) -> str:
     return match[1]
 
 
-def probe(_: Any) -> list[tuple[str, tuple[str, str]]]:
-    """Return host and versions of the worker that runs this."""
-    return [(socket.gethostname(), remote.versions())]
-
-
 def lost(error: Exception) -> Lost:
     """Say what went wrong in a Spark job."""
     text = str(error)
@@ -123,10 +118,12 @@ def lost(error: Exception) -> Lost:
 
 def reason(error: Exception) -> str:
     """Return the line of an error that says something."""
-    lines = [line.strip(" :") for line in str(error).splitlines() if line.strip()]
-    telling = [
-        line for line in lines if not line.startswith(("An error occurred", "at ", "Driver"))
-    ]
+    text = str(error)
+    raised = re.search(r"^(?!org\.|java\.)([\w.]+(?:Error|Exception): .*)$", text, re.MULTILINE)
+    if "Traceback (most recent call last)" in text and raised:
+        return raised[1][:300]
+    lines = [line.strip(" :") for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("An error occurred while calling")]
     return (telling or lines or [type(error).__name__])[0][:300]
 
 

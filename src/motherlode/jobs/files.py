@@ -9,9 +9,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from motherlode.core.errors import JobError, UsageError
+
+if TYPE_CHECKING:
+    from motherlode.data.files.publish import Url
 
 
 def refuse(path: Path, error: OSError) -> JobError:
@@ -24,14 +27,16 @@ def refuse(path: Path, error: OSError) -> JobError:
 
 
 @contextmanager
-def replacing(path: Path, *, private: bool = False, settled: bool = True) -> Iterator[BinaryIO]:
+def replacing(
+    path: Path | Url, *, private: bool = False, settled: bool = True
+) -> Iterator[BinaryIO]:
     """Open a file that takes the place of ``path`` when the block ends well.
 
     Whatever goes wrong, ``path`` is afterwards either as before or complete.
 
     Parameters
     ----------
-    path : Path
+    path : Path or Url
         What is written; a symbolic link is followed.
     private : bool
         Whether only the owner may read it.
@@ -43,6 +48,10 @@ def replacing(path: Path, *, private: bool = False, settled: bool = True) -> Ite
     JobError
         If it cannot be written, a full disk included.
     """
+    if not isinstance(path, Path):
+        with path.replacing() as file:
+            yield file
+        return
     target = path.resolve()
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -64,7 +73,9 @@ def replacing(path: Path, *, private: bool = False, settled: bool = True) -> Ite
         raise
 
 
-def write_file(path: Path, data: bytes, *, private: bool = False, settled: bool = True) -> None:
+def write_file(
+    path: Path | Url, data: bytes, *, private: bool = False, settled: bool = True
+) -> None:
     """Write a whole file in place of what was there; see :func:`replacing`."""
     with replacing(path, private=private, settled=settled) as file:
         file.write(data)
@@ -79,8 +90,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def check_writable(path: Path, what: str) -> None:
+def size_of(path: Path | Url) -> int:
+    """Return the bytes of a file that was written."""
+    return path.stat().st_size if isinstance(path, Path) else path.size
+
+
+def check_writable(path: Path | Url, what: str) -> None:
     """Raise :class:`UsageError` if ``path`` could not be written, before work is spent on it."""
+    if not isinstance(path, Path):
+        path.check(what)
+        return
     if path.is_dir():
         raise UsageError(f"{what} {path} is a folder", "name a file in it")
     if path.exists() and not path.is_file():

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from motherlode.core.errors import JobError, UnknownNameError
+from motherlode.data.files.publish import Url
 from motherlode.data.quarantine import BadRecord
 from motherlode.jobs.files import check_writable, replacing
 
@@ -28,7 +29,7 @@ ENDINGS = {
 }
 
 
-def format_of(path: Path, asked: str | None = None) -> str:
+def format_of(path: Path | Url, asked: str | None = None) -> str:
     """Return the format a table is written in: as asked, else by the file's ending.
 
     Raises
@@ -48,14 +49,14 @@ def format_of(path: Path, asked: str | None = None) -> str:
         ) from None
 
 
-def check_output(path: Path, asked: str | None = None) -> None:
+def check_output(path: Path | Url, asked: str | None = None) -> None:
     """Raise :class:`UsageError` if a table could not be written there."""
     format_of(path, asked)
     check_writable(path, "output")
 
 
 def write_table(
-    table: pa.Table, path: Path, asked: str | None = None, *, private: bool = False
+    table: pa.Table, path: Path | Url, asked: str | None = None, *, private: bool = False
 ) -> None:
     """Write a table in place of what is at ``path``.
 
@@ -63,7 +64,7 @@ def write_table(
     ----------
     table : pyarrow.Table
         What is written.
-    path : Path
+    path : Path or Url
         Where to; the ending tells the format.
     asked : str, optional
         The format, where the ending does not tell: ``parquet``, ``arrow``, ``csv``, ``json``
@@ -85,7 +86,7 @@ def write_table(
             raise JobError(f"cannot write {path}: {error}", "try another format") from error
 
 
-def write_quarantine(bad: Sequence[BadRecord], path: Path) -> None:
+def write_quarantine(bad: Sequence[BadRecord], path: Path | Url) -> None:
     """Write unreadable records as JSON lines, whole, to be repaired and mined later.
 
     A record's bytes are under ``raw`` where they are UTF-8, else in base64 under ``raw_base64``.

@@ -21,7 +21,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from motherlode.core.errors import UnknownNameError, UsageError
 from motherlode.core.parameters import (
@@ -34,6 +34,9 @@ from motherlode.core.parameters import (
     Text,
     check_parameters,
 )
+
+if TYPE_CHECKING:
+    from motherlode.data.files.publish import Url
 
 
 class _Table:
@@ -197,10 +200,17 @@ class JobSpec:
             shown[each.name] = list(value) if isinstance(value, tuple) else value
         return shown
 
-    def path(self, name: str) -> Path | None:
-        """Return one of the paths to be written."""
+    def path(self, name: str) -> Path | Url | None:
+        """Return one of the paths to be written; a store's options are the source's."""
+        from motherlode.data.files.publish import Url
+        from motherlode.data.files.storage import is_remote
+
         value = getattr(self, name)
-        return None if value is None else Path(value)
+        if value is None or not is_remote(value):
+            return None if value is None else Path(value.removeprefix("file://"))
+        scheme = value.partition("://")[0]
+        same = any(place.startswith(f"{scheme}://") for place in self.source)
+        return Url(value, self.options.get("storage_options") or {} if same else {})
 
 
 def absolute(place: str, base: Path) -> str:

@@ -17,6 +17,7 @@ from motherlode.algebra import codec
 from motherlode.algebra.summary import Algorithm, Summary, build
 from motherlode.core.batch import Schema
 from motherlode.core.errors import JobError, StateError, UsageError
+from motherlode.data.files.publish import Url
 from motherlode.jobs.files import write_file
 from motherlode.mining import catalogue
 from motherlode.runtime import Result
@@ -111,7 +112,7 @@ class SavedState:
         return (*((f.name, str(f.type)) for f in columns), block)
 
 
-def save_state(outcome: Outcome, path: Path) -> None:
+def save_state(outcome: Outcome, path: Path | Url) -> None:
     """Write the state that a job ended with."""
     plan, part = outcome.plan, outcome.result.part
     if part is None:
@@ -121,7 +122,7 @@ def save_state(outcome: Outcome, path: Path) -> None:
     write_state(SavedState(plan.algorithm, plan.data.schema, request, part), path)
 
 
-def write_state(state: SavedState, path: Path) -> None:
+def write_state(state: SavedState, path: Path | Url) -> None:
     """Write a state file in place of what was there."""
     part, schema = state.part, state.schema
     document = codec.encode(

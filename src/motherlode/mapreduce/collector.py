@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from motherlode.mapreduce.stage import Place
 
 PAIRS = 250_000
-"""Pairs held before they are combined, or handed on to be sorted."""
+CHUNK_BYTES = 32 << 20
+"""Pairs, and their bytes, held before they are combined, or handed on to be sorted."""
 
 _SCALARS = (str, int, float, bool, type(None))
 
@@ -32,23 +33,32 @@ class Collector:
         Sorts, partitions and writes rows of the binary columns ``key`` and ``value``.
     split : int
         The split that the pairs come from.
+    writes : LineProtocol
+        Makes lines of the pairs taken.
     protocol : LineProtocol
         The job's internal protocol.
     combiner : Role
         The step's combiner.
     place : Place
-        Told where the work is.
+        The combiner's.
     """
 
     def __init__(
-        self, scatter: Scatter, split: int, protocol: LineProtocol, combiner: Role, place: Place
+        self,
+        scatter: Scatter,
+        split: int,
+        writes: LineProtocol,
+        protocol: LineProtocol,
+        combiner: Role,
+        place: Place,
     ) -> None:
         self.scatter = scatter
         self.split = split
+        self.writes = writes
         self.protocol = protocol
         self.combiner = combiner
         self.place = place
-        self.plain = type(protocol) is JSONProtocol
+        self.plain = type(writes) is JSONProtocol and combiner.pre_filter is None
         self.state = scatter.zero()
 
     def collect(self, pairs: Iterable[tuple[Any, Any]]) -> list[Segment]:
@@ -56,10 +66,8 @@ class Collector:
         if self.combiner.call is not None and self.plain:
             self._grouped(iter(pairs))
         else:
-            stream = iter(pairs)
-            while lines := [
-                self.protocol.write(key, value) for key, value in itertools.islice(stream, PAIRS)
-            ]:
+            write = self.writes.write
+            for lines in in_chunks(write(key, value) for key, value in pairs):
                 self._emit(self._combined(lines) if self.combiner.exists else lines)
         return list(self.scatter.compact(self.state).segments)
 
@@ -82,7 +90,7 @@ class Collector:
                     group.append(value)
             else:
                 others.append(self.protocol.write(key, value))
-            held += 1
+            held += 1 if type(value) is not str else 1 + len(value) // 64
             if held >= PAIRS:
                 self._flush(groups, others)
                 groups, others, held = {}, [], 0
@@ -106,7 +114,9 @@ class Collector:
         role = self.combiner
         ordered = sorted(lines, key=_key)
         if role.pre_filter is not None or role.command is not None:
-            ordered = list(piped(role.command or role.pre_filter or "", ordered))
+            # What a command writes need not be in order any more.
+            made = piped(role.command or role.pre_filter or "", ordered)
+            ordered = sorted(self.place.guard(made), key=_key)
         call = role.call
         if call is None:
             return ordered
@@ -119,13 +129,14 @@ class Collector:
         return [self.protocol.write(key, value) for key, value in self._calls(call, groups)]
 
     def _calls(self, call: Any, groups: Iterable[tuple[Any, list[Any]]]) -> Iterator[Any]:
-        role = self.combiner
-        before, self.place.what = self.place.what, "combiner"
-        yield from (role.init() or ()) if role.init is not None else ()
-        for key, values in groups:
-            yield from call(key, iter(values)) or ()
-        yield from (role.final() or ()) if role.final is not None else ()
-        self.place.what = before
+        from motherlode.mapreduce.stage import around
+
+        def body() -> Iterator[Any]:
+            for key, values in groups:
+                self.place.record = key
+                yield from call(key, iter(values)) or ()
+
+        return self.place.guard(around(self.combiner, body(), self.place))
 
     def _emit(self, lines: list[bytes]) -> None:
         if not lines:
@@ -134,10 +145,24 @@ class Collector:
         columns = pa.record_batch(
             {
                 "key": pa.array([key for key, _, _ in cut], pa.binary()),
-                "value": pa.array([value for _, _, value in cut], pa.binary()),
+                "value": pa.array([value if tab else None for _, tab, value in cut], pa.binary()),
             }
         )
         self.state = self.scatter.update(self.state, Batch(columns, split=self.split))
+
+
+def in_chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield lines in lists that are neither long nor large."""
+    held: list[bytes] = []
+    nbytes = 0
+    for line in lines:
+        held.append(line)
+        nbytes += len(line)
+        if nbytes >= CHUNK_BYTES or len(held) >= PAIRS:
+            yield held
+            held, nbytes = [], 0
+    if held:
+        yield held
 
 
 def _key(line: bytes) -> bytes:
@@ -165,12 +190,9 @@ class LineWriter:
     def write(self, pairs: Iterable[tuple[Any, Any]]) -> list[Segment]:
         """Write all pairs and return the segments, in order."""
         segments: list[Segment] = []
-        stream = iter(pairs)
-        for number in itertools.count():
-            lines = [self.protocol.write(k, v) for k, v in itertools.islice(stream, PAIRS)]
-            if not lines:
-                return segments
+        write = self.protocol.write
+        for number, lines in enumerate(in_chunks(write(key, value) for key, value in pairs)):
             table = pa.table({"line": pa.array(lines, pa.large_binary())})
-            name = f"lines-{self.split:08d}-{number:04d}.arrows"
+            name = f"lines-{self.split:08d}-{number:04d}"
             segments += write_run(self.folder, name, (self.split, number), [(0, table)])
         return segments

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, ClassVar, Self
 
-from motherlode.core.errors import MotherlodeError, UsageError
+from motherlode.core.errors import DataError, MotherlodeError, UsageError, UserFunctionError
 from motherlode.mapreduce.options import Parser, runner_arguments
 from motherlode.mapreduce.protocol import JSONProtocol, LineProtocol, RawValueProtocol
 from motherlode.mapreduce.runner import Runner
@@ -56,6 +58,8 @@ class MRJob:
         self._stdin: BinaryIO | None = None
         self._stdout: BinaryIO | None = None
         self._task = False
+        self._folder = os.getcwd()
+        self._file_args: list[str] = []
         self.counters: dict[str, dict[str, int]] = {}
         self.arg_parser = Parser(prog=sys.argv[0], description=inspect.getdoc(type(self)))
         self.configure_args()
@@ -89,11 +93,9 @@ class MRJob:
         self.arg_parser.add_argument(*names, **kwargs)
 
     def add_file_arg(self, *names: str, **kwargs: Any) -> None:
-        """Declare an option that names a file; tasks open it under the same path."""
-        if kwargs.get("action") == "append":
-            self.arg_parser.add_argument(*names, **kwargs)
-            return
-        self.arg_parser.add_argument(*names, **{"type": str, **kwargs})
+        """Declare an option that names a file; tasks open it under its absolute path."""
+        action = self.arg_parser.add_argument(*names, **kwargs)
+        self._file_args.append(action.dest)
 
     def pass_arg_through(self, name: str) -> None:
         """Accepted so that existing jobs run: tasks see every option."""
@@ -105,6 +107,16 @@ class MRJob:
     def load_args(self, args: Sequence[str]) -> None:
         """Parse options into ``self.options``; an overriding method calls this one first."""
         self.options = self.arg_parser.parse_args(list(args))
+        for name in self._file_args:
+            given = getattr(self.options, name)
+            if isinstance(given, list):
+                setattr(self.options, name, [self._file(each) for each in given])
+            elif given is not None:
+                setattr(self.options, name, self._file(given))
+
+    def _file(self, path: str) -> str:
+        """Return the absolute path of a file of the job's, as it was where the job was made."""
+        return os.path.normpath(os.path.join(self._folder, path))
 
     def is_task(self) -> bool:
         """Tell whether this object is folding a piece of the data, rather than running the job."""
@@ -154,7 +166,18 @@ class MRJob:
         return self._stdout if self._stdout is not None else sys.stdout.buffer
 
     def make_runner(self) -> Runner:
-        """Return a runner of this job; use it in a ``with`` block."""
+        """Return a runner of this job; use it in a ``with`` block.
+
+        Raises
+        ------
+        DataError
+            If a file that an option names is not there.
+        """
+        for name in self._file_args:
+            given = getattr(self.options, name)
+            for path in given if isinstance(given, list) else [given]:
+                if path is not None and not os.path.exists(path):
+                    raise DataError(f"there is no file {path!r}", f"see the option {name}")
         return Runner(self)
 
     @classmethod
@@ -164,6 +187,8 @@ class MRJob:
             job = cls(sys.argv[1:])
             job.execute()
         except MotherlodeError as error:
+            if isinstance(error, UserFunctionError) and error.__cause__ is not None:
+                traceback.print_exception(error.__cause__)
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2 if isinstance(error, UsageError) else 1)
         except BrokenPipeError:
@@ -196,9 +221,12 @@ class MRJob:
     # -- what the runner needs ----------------------------------------------------------------
 
     def for_task(self) -> Self:
-        """Return a fresh job for one task."""
+        """Return a fresh job for one role of one task."""
         job = type(self)(self._arguments)
         job._task = True
+        if job._folder != self._folder:
+            job._folder = self._folder
+            job.load_args(self._arguments)
         return job
 
     def protocol(self, kind: str) -> LineProtocol:
@@ -206,10 +234,11 @@ class MRJob:
         return getattr(self, f"{kind}_protocol")()  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_arguments": self._arguments}
+        return {"_arguments": self._arguments, "_folder": self._folder}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["_arguments"])  # type: ignore[misc]
+        self._folder = state["_folder"]
 
 
 def _undefined(name: str) -> Any:

@@ -62,6 +62,8 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
         chosen.update(_configured(Path(options.conf_path), runner))
     given = {name: getattr(options, name) for name in SETTINGS}
     chosen.update({name: value for name, value in given.items() if value is not None})
+    if chosen["engine"] == RUNNERS["inline"]:
+        chosen.pop("workers", None)  # there is one, this process
     return chosen
 
 

@@ -70,25 +70,14 @@ def execute(
     count = partitions or min(MOST_PARTITIONS, max(1, -(-size // PARTITION_BYTES)))
     by = ("key", "value") if job.sort_values() else ("key",)
     stages = len(steps) + 1 if steps[-1].shuffles else len(steps)
-    counters: list[Counters] = []
+    counters: list[Counters] = [{} for _ in steps]
     output = Output([])
     for number in range(stages):
         where = os.path.join(folder, f"stage-{number}")
         stage = Stage(job, number, count, where)
         output = run(stage, data, **options).value
-        counters.append(output.counters)
+        for step, counted in output.counters.items():
+            counters[int(step)] = added(counters[int(step)], counted)
         shuffled = ShuffledSource(output.segments, PAIR_SCHEMA.columns, by, count, True, where)
         data = Dataset(shuffled)
-    return Finished(output.segments, _by_step(counters, len(steps)))
-
-
-def _by_step(counters: list[Counters], steps: int) -> list[Counters]:
-    """Return the counters of each step: a stage reduces for one step and maps for the next.
-
-    They are counted together, and belong to the step that is mapped for; the last reducer's, for
-    which nothing is mapped, to the last step.
-    """
-    if len(counters) > steps:
-        last = counters.pop()
-        counters[-1] = added(counters[-1], last)
-    return counters
+    return Finished(output.segments, counters)

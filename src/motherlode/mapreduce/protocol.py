@@ -135,3 +135,5 @@ RawProtocol = TextProtocol
 RawValueProtocol = TextValueProtocol
 StandardJSONProtocol = JSONProtocol
 StandardJSONValueProtocol = JSONValueProtocol
+SimpleJSONProtocol = UltraJSONProtocol = RapidJSONProtocol = JSONProtocol
+SimpleJSONValueProtocol = UltraJSONValueProtocol = RapidJSONValueProtocol = JSONValueProtocol

@@ -14,6 +14,7 @@ import pyarrow as pa
 from motherlode.core.errors import DataError, JobError, UsageError
 from motherlode.core.events import Listener, silent
 from motherlode.data import Dataset, dataset
+from motherlode.data.files.publish import check_new_folder, new_folder
 from motherlode.mapreduce.options import settings
 from motherlode.mapreduce.pipeline import Finished, check_steps, execute
 from motherlode.mapreduce.stage import Counters
@@ -46,13 +47,9 @@ class Runner:
         self._folder: str | None = None
         self._engine: Engine | None = None
         self._stdin: Path | None = None
-        output = job.options.output_dir
-        self.output_dir = None if output is None else Path(output)
-        if self.output_dir is not None and self.output_dir.exists():
-            raise UsageError(
-                f"the output folder {self.output_dir} exists already",
-                "choose another, or remove it",
-            )
+        self.output_dir: str | None = job.options.output_dir
+        if self.output_dir is not None:
+            check_new_folder(self.output_dir)
 
     def __enter__(self) -> Self:
         return self
@@ -129,23 +126,17 @@ class Runner:
                 for name, count in sorted(counters[group].items()):
                     print(f"  {name}: {count:,}", file=stream)
 
-    def _write(self, folder: Path, finished: Finished) -> None:
-        """Write part files into a new folder that appears when it is whole."""
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        try:
-            temporary.mkdir(parents=True)
-            by_split: dict[int, list[Segment]] = {}
-            for segment in finished.lines:
-                by_split.setdefault(segment.order[0], []).append(segment)
+    def _write(self, place: str, finished: Finished) -> None:
+        """Write part files into a new folder, in any store, that appears when it is whole."""
+        by_split: dict[int, list[Segment]] = {}
+        for segment in finished.lines:
+            by_split.setdefault(segment.order[0], []).append(segment)
+        with new_folder(place) as folder:
             for part, segments in sorted(by_split.items()):
-                with (temporary / f"part-{part:05d}").open("wb") as file:
+                with folder.file(f"part-{part:05d}") as file:
                     for segment in segments:
                         for block in read_segment(segment):
                             file.writelines(line + b"\n" for line in block.column(0).to_pylist())
-            temporary.rename(folder)
-        except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise DataError(f"cannot write to {folder}: {error.strerror or error}") from error
 
     def cleanup(self) -> None:
         """Remove what the job spilled and give up its workers."""
@@ -159,8 +150,11 @@ class Runner:
 
 def _whole_files(paths: Sequence[str]) -> Dataset:
     """Return a dataset of one row a file: its path."""
-    missing = [path for path in paths if "://" not in path and not os.path.exists(path)]
-    if missing:
-        raise DataError(f"there is no file {missing[0]!r}")
-    lines = [(p if "://" in p else f"file://{os.path.abspath(p)}").encode() for p in paths]
+    local = [path.removeprefix("file://") for path in paths]
+    for path in local:
+        if "://" in path:
+            raise UsageError(f"mapper_raw takes local files, got {path!r}", "copy it here first")
+        if not os.path.isfile(path):
+            raise DataError(f"there is no file {path!r}")
+    lines = [f"file://{os.path.abspath(path)}".encode() for path in local]
     return dataset(pa.table({"line": pa.array(lines, pa.binary())}), split_rows=1)

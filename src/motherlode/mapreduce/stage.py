@@ -13,9 +13,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from motherlode.algebra.summary import Summary, Traits
 from motherlode.core.batch import Batch, Schema
@@ -33,10 +35,10 @@ Counters = dict[str, dict[str, int]]
 
 @dataclass(slots=True)
 class Output:
-    """What a stage has written, and counted."""
+    """What a stage has written, and what was counted for each step by its number."""
 
     segments: list[Segment]
-    counters: Counters = field(default_factory=dict)
+    counters: dict[str, Counters] = field(default_factory=dict)
 
 
 class Stage(Summary[Output, Output]):
@@ -65,6 +67,13 @@ class Stage(Summary[Output, Output]):
         self.partitions = partitions
         self.folder = folder
 
+    def scatter(self) -> Scatter:
+        """Return what sorts and cuts the stage's output."""
+        by = ("key", "value") if self.job.sort_values() else ("key",)
+        return Scatter(by, "hash", self.partitions, self.folder, True, hashed=1).prepare(
+            PAIR_SCHEMA
+        )
+
     def validate(self) -> None:
         """The job was validated when the runner was made."""
 
@@ -75,7 +84,11 @@ class Stage(Summary[Output, Output]):
         return Output([])
 
     def merge(self, left: Output, right: Output) -> Output:
-        return Output(left.segments + right.segments, added(left.counters, right.counters))
+        counters = {
+            step: added(left.counters.get(step, {}), right.counters.get(step, {}))
+            for step in sorted({*left.counters, *right.counters})
+        }
+        return Output(left.segments + right.segments, counters)
 
     def finish(self, state: Output) -> Output:
         return Output(sorted(state.segments), state.counters)
@@ -89,71 +102,136 @@ class Stage(Summary[Output, Output]):
         return Output(segments, exported["counters"])
 
     def fold(self, batches: Iterable[Batch]) -> Output:
-        first = next(iter_ := iter(batches), None)
-        split = 0 if first is None else first.split
-        rows = itertools.chain([] if first is None else [first], iter_)
-        job = self.job.for_task()
-        if first is None and self.number:
-            return Output([], job.counters)
-        place = Place()
+        rows = _reading(batches)
         try:
-            segments = self._run(job, rows, split, place)
-        except (MotherlodeError, BrokenPipeError):
-            raise
-        except Exception as error:
-            raise UserFunctionError(
-                f"{place.what or 'the job'} raised {type(error).__name__}: {error}; "
-                f"the record was {place.record!r:.300} (split {split})",
-                "the original exception is the cause of this one",
-            ) from error
-        return Output(segments, job.counters)
+            first = next(rows, None)
+            if first is None:
+                return Output([])
+            work = _Work(self, first.split)
+            return Output(work.run(itertools.chain([first], rows)), work.counters())
+        except _SourceError as error:
+            # Not the job's fault, and it may pass: the driver sees it as it was.
+            raise error.original  # noqa: B904 - its own cause stays
 
-    def _run(self, job: Any, batches: Iterable[Batch], split: int, place: Place) -> list[Segment]:
-        steps = job.steps()
-        pairs: Pairs
-        if self.number == 0:
-            role = steps[0].mapper
-            source = _records(batches, place)
-            pairs = mapped(role, source, job.protocol("input"), job.protocol("internal"), place)
-        else:
-            pairs = reduced(steps[self.number - 1].reducer, batches, job, place)
-            if self.number < len(steps) and steps[self.number].mapper.exists:
-                internal = job.protocol("internal")
-                lines = (internal.write(key, value) for key, value in pairs)
-                pairs = mapped(steps[self.number].mapper, lines, internal, internal, place)
-        if self.number == len(steps) or not steps[self.number].shuffles:
-            return LineWriter(self.folder, split, job.protocol("output")).write(pairs)
-        scatter = Scatter(
-            ("key", "value") if job.sort_values() else ("key",),
-            "hash",
-            self.partitions,
-            self.folder,
-            True,
-            hashed=1,
-        ).prepare(PAIR_SCHEMA)
-        combiner = steps[self.number].combiner
-        collector = Collector(scatter, split, job.protocol("internal"), combiner, place)
-        return collector.collect(pairs)
+
+class _SourceError(MotherlodeError):
+    """The rows could not be read."""
+
+    def __init__(self, original: Exception) -> None:
+        super().__init__("the rows cannot be read")
+        self.original = original
+
+
+def _reading(batches: Iterable[Batch]) -> Iterator[Batch]:
+    try:
+        yield from batches
+    except MotherlodeError:
+        raise
+    except Exception as error:
+        raise _SourceError(error) from error
 
 
 class Place:
     """Where in the job's functions the work is, for the message if one raises."""
 
-    __slots__ = ("record", "what")
+    __slots__ = ("record", "split", "what")
 
-    def __init__(self) -> None:
-        self.what = ""
+    def __init__(self, what: str, split: int) -> None:
+        self.what = what
+        self.split = split
         self.record: Any = None
 
+    def guard(self, made: Iterable[Any]) -> Iterator[Any]:
+        """Yield what functions of the job make; what they raise says where it was raised."""
+        try:
+            yield from made
+        except (MotherlodeError, BrokenPipeError):
+            raise
+        except Exception as error:
+            raise self.failure(f"{self.what} raised", error) from error
 
-def _records(batches: Iterable[Batch], place: Place) -> Iterator[Any]:
+    def failure(self, what: str, error: Exception) -> UserFunctionError:
+        return UserFunctionError(
+            f"{what} {type(error).__name__}: {error}; "
+            f"the record was {self.record!r:.300} (split {self.split})",
+            "the original exception is the cause of this one",
+        )
+
+
+class _Work:
+    """One task of a stage: each role has a job object, and so a place and counters, of its own."""
+
+    def __init__(self, stage: Stage, split: int) -> None:
+        self.stage = stage
+        self.split = split
+        self.jobs: list[tuple[int, Any]] = []
+
+    def run(self, batches: Iterable[Batch]) -> list[Segment]:
+        """Do the work and return what was written."""
+        number = self.stage.number
+        steps = self.stage.job.steps()
+        internal = self.stage.job.protocol("internal")
+        pairs: Iterator[Any]
+        if number == 0:
+            role, place = self._role(0, "mapper")
+            records = _records(batches)
+            pairs = place.guard(mapped(role, records, self.stage.job.protocol("input"), place))
+        else:
+            role, place = self._role(number - 1, "reducer")
+            pairs = place.guard(reduced(role, batches, internal, place))
+            if number < len(steps) and steps[number].mapper.exists:
+                writes = VERBATIM if role.command is not None else internal
+                lines = place.guard(writes.write(key, value) for key, value in pairs)
+                role, place = self._role(number, "mapper")
+                pairs = place.guard(mapped(role, lines, internal, place))
+        last = number == len(steps) or not steps[number].shuffles
+        writes = self.stage.job.protocol("output") if last else internal
+        if role.command is not None:
+            writes = VERBATIM
+        try:
+            if last:
+                return LineWriter(self.stage.folder, self.split, writes).write(pairs)
+            combiner, at = self._role(number, "combiner")
+            scatter = self.stage.scatter()
+            return Collector(scatter, self.split, writes, internal, combiner, at).collect(pairs)
+        except (MotherlodeError, OSError):
+            raise
+        except Exception as error:
+            what = f"what the {role.kind} yielded cannot be written by {type(writes).__name__}:"
+            raise place.failure(what, error) from error
+
+    def counters(self) -> dict[str, Counters]:
+        """Return what was counted for each step."""
+        total: dict[str, Counters] = {}
+        for step, job in self.jobs:
+            total[str(step)] = added(total.get(str(step), {}), job.counters)
+        return total
+
+    def _role(self, step: int, kind: str) -> tuple[Role, Place]:
+        job = self.stage.job.for_task()
+        self.jobs.append((step, job))
+        return getattr(job.steps()[step], kind), Place(kind, self.split)
+
+
+class _Verbatim:
+    """Lines as a shell command wrote them: the value is the line."""
+
+    def read(self, line: bytes) -> tuple[None, bytes]:
+        return None, line
+
+    def write(self, key: Any, value: Any) -> bytes:
+        return value  # type: ignore[no-any-return]
+
+
+VERBATIM = _Verbatim()
+
+
+def _records(batches: Iterable[Batch]) -> Iterator[Any]:
     """Yield the rows: the values of a single column, or a dict each of several."""
     for batch in batches:
         columns = batch.columns
         single = columns.num_columns == 1
-        for record in (columns.column(0) if single else columns).to_pylist():
-            place.record = record
-            yield record
+        yield from (columns.column(0) if single else columns).to_pylist()
 
 
 def added(left: Counters, right: Counters) -> Counters:
@@ -166,90 +244,75 @@ def added(left: Counters, right: Counters) -> Counters:
     return total
 
 
-def mapped(
-    role: Role,
-    lines: Iterable[bytes],
-    reads: LineProtocol,
-    writes: LineProtocol,
-    place: Place,
-) -> Pairs:
-    """Yield what a mapper makes of lines; without one, what the lines hold."""
-    place.what = "mapper"
+def mapped(role: Role, lines: Iterable[Any], reads: LineProtocol, place: Place) -> Pairs:
+    """Return what a mapper makes of lines; without one, what the lines hold."""
     if role.command is not None:
-        yield from (writes.read(line) for line in piped(role.command, lines))
-        return
+        return map(VERBATIM.read, piped(role.command, lines))
     if role.raw is not None:
-        yield from around(role, lambda: _raw(role, lines), place)
-        return
+        return around(role, _raw(role.raw, lines, place), place)
     if role.pre_filter is not None:
         lines = piped(role.pre_filter, lines)
-    read = reads.read
     if role.call is None:
-        call: Callable[..., Any] = lambda key, value: ((key, value),)  # noqa: E731
-    else:
-        call = role.call
-    yield from around(role, lambda: _each(call, read, lines), place)
+        return around(role, map(reads.read, lines), place)
+    return around(role, _each(role.call, reads.read, lines, place), place)
 
 
-def _each(call: Callable[..., Any], read: Any, lines: Iterable[bytes]) -> Pairs:
+def _each(call: Callable[..., Any], read: Any, lines: Iterable[Any], place: Place) -> Pairs:
     for line in lines:
+        place.record = line
         key, value = read(line)
         made = call(key, value)
         if made is not None:
             yield from made
 
 
-def _raw(role: Role, lines: Iterable[bytes]) -> Pairs:
-    assert role.raw is not None
+def _raw(call: Callable[..., Any], lines: Iterable[bytes], place: Place) -> Pairs:
     for line in lines:
+        place.record = line
         location = line.decode()
-        made = role.raw(location.removeprefix("file://"), location)
+        made = call(location.removeprefix("file://"), location)
         if made is not None:
             yield from made
 
 
-def around(role: Role, body: Callable[[], Pairs], place: Place) -> Pairs:
-    """Yield what goes before, the body, and what comes after."""
+def around(role: Role, body: Pairs, place: Place) -> Pairs:
+    """Return what goes before, the body, and what comes after."""
+    return body if role.init is None and role.final is None else _around(role, body, place)
+
+
+def _around(role: Role, body: Pairs, place: Place) -> Pairs:
     if role.init is not None:
         place.what = f"{role.kind}_init"
         yield from role.init() or ()
     place.what = role.kind
-    yield from body()
+    yield from body
     if role.final is not None:
         place.what = f"{role.kind}_final"
         yield from role.final() or ()
 
 
-def reduced(role: Role, batches: Iterable[Batch], job: Any, place: Place) -> Pairs:
-    """Yield what a reducer makes of rows that are sorted by key."""
-    place.what = "reducer"
-    protocol: LineProtocol = job.protocol("internal")
-    if role.command is not None or role.pre_filter is not None:
-        lines: Iterable[bytes] = (k + b"\t" + v for k, v in _rows(batches))
-        command = role.command or role.pre_filter or ""
-        lines = piped(command, lines)
-        if role.command is not None:
-            yield from (protocol.read(line) for line in lines)
-            return
-        rows: Iterable[tuple[bytes, bytes]] = (_cut(line) for line in lines)
-    else:
-        rows = _rows(batches)
-    call = role.call
-    if call is None:
-        yield from around(role, lambda: (protocol.read(k + b"\t" + v) for k, v in rows), place)
-        return
-    yield from around(role, lambda: _groups(call, rows, protocol, place), place)
+def reduced(role: Role, batches: Iterable[Batch], protocol: LineProtocol, place: Place) -> Pairs:
+    """Return what a reducer makes of rows that are sorted by key."""
+    rows = _rows(batches)
+    if role.command is not None:
+        return map(VERBATIM.read, piped(role.command, map(_line, rows)))
+    if role.pre_filter is not None:
+        filtered = piped(role.pre_filter, map(_line, rows))
+        rows = ((line.partition(b"\t")[0], line) for line in filtered)
+    if role.call is None:
+        return around(role, map(protocol.read, map(_line, rows)), place)
+    return around(role, _groups(role.call, rows, protocol, place), place)
 
 
-def _cut(line: bytes) -> tuple[bytes, bytes]:
-    key, _, value = line.partition(b"\t")
-    return key, value
+_key, _line, _value = itemgetter(0), itemgetter(1), itemgetter(1)
 
 
 def _rows(batches: Iterable[Batch]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield each row's key and its whole line; a line without a tab has no value."""
     for batch in batches:
-        keys, values = batch.columns.column(0).to_pylist(), batch.columns.column(1).to_pylist()
-        yield from zip(keys, values, strict=True)
+        keys, values = batch.columns.columns
+        lines = pc.binary_join_element_wise(keys, values, b"\t", null_handling="skip")
+        yield from zip(keys.to_pylist(), lines.to_pylist(), strict=True)
 
 
 def _groups(
@@ -259,12 +322,13 @@ def _groups(
     place: Place,
 ) -> Pairs:
     """Hand each key with an iterator over its values to the reducer; values stream through."""
-    for raw, group in itertools.groupby(rows, key=lambda row: row[0]):
+    for raw, group in itertools.groupby(rows, key=_key):
         first = next(group)
-        key, value = protocol.read(raw + b"\t" + first[1])
+        place.record = raw
+        key, value = protocol.read(first[1])
         place.record = key
-        rest = map(protocol.read, map(b"\t".join, group))  # noqa: B031 - the first was taken from it, not copied
-        made = call(key, itertools.chain([value], (pair[1] for pair in rest)))
+        rest = map(_value, map(protocol.read, map(_line, group)))  # noqa: B031 - the rest of it
+        made = call(key, itertools.chain([value], rest))
         if made is not None:
             yield from made
 

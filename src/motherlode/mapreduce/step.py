@@ -41,11 +41,7 @@ class Role:
 
     @property
     def exists(self) -> bool:
-        return any(
-            getattr(self, f.name) is not None
-            for f in fields(self)
-            if f.name not in ("kind", "pre_filter")
-        )
+        return any(getattr(self, f.name) is not None for f in fields(self) if f.name != "kind")
 
 
 _SUFFIXES = {"": "call", "_init": "init", "_final": "final", "_cmd": "command",

@@ -124,3 +124,10 @@ class Rows:
             f"row {batch.start + row} of split {batch.split} has {values[column]} in {name}",
             "fill such values in with with_columns, or leave the rows out with filter",
         )
+
+
+def fixed(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view, so that kernels are compiled for one kind of array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

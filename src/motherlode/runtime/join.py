@@ -346,16 +346,21 @@ class _Lookup:
     def _keys(self, table: pa.Table) -> pl.DataFrame:
         keys = Keys(self.on, tuple(table.schema.field(name).type for name in self.on))
         frame = keys.canonical(table.select(list(self.on)))
-        wide = {pa.int64(): pl.Int64, pa.uint64(): pl.UInt64, pa.float64(): pl.Float64}
         return frame.with_columns(
-            pl.col(name).cast(wide[kind])
+            _comparable(frame[name], kind)
             for name, kind in zip(frame.columns, self.family, strict=True)
-            if kind in wide
         )
 
 
+def _comparable(keys: pl.Series, family: pa.DataType) -> pl.Series:
+    """Return keys in the type in which both sides are compared; floats as their bits."""
+    if family == pa.float64():
+        # For a join of Polars, unlike for its sort and its group-by, NaN is not equal to NaN.
+        floats = keys.cast(pl.Float64).fill_nan(float("nan"))
+        return pl.Series(keys.name, floats.to_arrow().view(pa.int64()))
+    wide = {pa.int64(): pl.Int64, pa.uint64(): pl.UInt64}
+    return keys.cast(wide[family]) if family in wide else keys
+
+
 def _whole(column: Any) -> pa.Array:
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(whole, pa.ChunkedArray):
-        whole = pa.concat_arrays(whole.chunks)
-    return whole
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -112,10 +112,10 @@ def shuffle(
     """
     source = dataset(data)
     names = (by,) if isinstance(by, str) else tuple(by)
-    source.schema.require(*names)
     _check(how, names, partitions, weights, sort)
     if source.schema.n_features is not None:
         source = source.select(*source.source.columns.names)
+    source.schema.require(*names)
     count = len(weights) or partitions or _partitions(source)
     keeper = options.pop("keeper", None)
     folder = _folder(scratch, source, keeper is not None)

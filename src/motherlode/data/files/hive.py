@@ -57,6 +57,8 @@ def with_partition(
     batch: Batch, partition: Partition, order: Sequence[str], schema: pa.Schema
 ) -> Batch:
     """Return a batch with its file's partition columns, all columns in the given order."""
+    if not order:  # Arrow would forget how many rows there are
+        return batch
     values = dict(partition)
     arrays = []
     for name in order:

@@ -83,7 +83,15 @@ class FileSource(Source):
         if split_bytes is not None and (not isinstance(split_bytes, int) or split_bytes < 1):
             raise UsageError(f"split_bytes must be a whole number of at least 1, got {split_bytes}")
         found = [storage(place, storage_options or {}) for place in places]
-        if len({(type(where), getattr(where, "scheme", "")) for where, _ in found}) != 1:
+        if (
+            len(
+                {
+                    (type(where), getattr(where, "scheme", ""), getattr(where, "host", ""))
+                    for where, _ in found
+                }
+            )
+            != 1
+        ):
             raise UsageError("the files must all be in one store", "mine them one after another")
         files = [file for where, place in found for file in where.find(place)]
         _refuse_doubles(files)

@@ -7,7 +7,7 @@ import errno
 import glob
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -16,13 +16,18 @@ import pyarrow as pa
 
 from motherlode.core.errors import (
     DataError,
-    MissingExtraError,
     MotherlodeError,
-    UnknownNameError,
+    SourceChangedError,
 )
 
 TRANSIENT = frozenset({errno.EIO, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT, errno.ENETDOWN})
 """Failures that may pass; they are left as they are, so that the split is tried again."""
+
+SUCCESS, BEGUN = "_SUCCESS", "_BEGUN"
+"""Markers of a folder that is whole, and of one being written where nothing can be renamed."""
+
+STORE_CLIENTS = frozenset({"botocore", "aiobotocore", "aiohttp"})
+REACH = "check its address (endpoint_url, host and port) and the network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,162 +151,100 @@ class LocalStorage(Storage):
                 folders[:] = sorted(name for name in folders if _is_data(name))
                 paths = [os.path.join(folder, name) for name in names if _is_data(name)]
                 found += [self._below(path, root) for path in paths]
-        return _sorted(found, f"no files in the directory {path!r}")
+        return found_files(found, f"no files in the directory {path!r}")
 
     def _glob(self, pattern: str) -> list[File]:
         root = pattern[: next(i for i, c in enumerate(pattern) if c in "*?[")]
         root = root.rpartition("/")[0] or "/"
         found: list[File] = []
         for path in glob.iglob(pattern, recursive=True):
-            if not _is_data_path(os.path.relpath(path, root)):
+            if not is_data_path(os.path.relpath(path, root)):
                 continue
             if not os.path.isdir(path):
                 found.append(self._below(path, root))
             elif "**" not in pattern:
                 found += self._walk(path, root)
-        return _sorted(found, f"no file matches {pattern!r}")
+        return found_files(found, f"no file matches {pattern!r}")
 
     def _below(self, path: str, root: str) -> File:
         file = self.stat(path)
         return File(file.location, file.size, file.version, os.path.relpath(path, root))
 
 
-class RemoteReader(Reader):
-    """A file that fsspec opens."""
-
-    remote = True
-
-    def __init__(self, handle: Any) -> None:
-        self.handle = handle
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        self.handle.seek(offset)
-        pieces = []
-        while length > 0:
-            piece = self.handle.read(length)
-            if not piece:
-                break
-            pieces.append(piece)
-            length -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def arrow(self) -> pa.NativeFile:
-        return pa.PythonFile(self.handle, "r")
-
-    def close(self) -> None:
-        self.handle.close()
-
-
-class RemoteStorage(Storage):
-    """Files of any store that fsspec knows: s3, gs, hdfs, http, memory and so on.
-
-    Parameters
-    ----------
-    scheme : str
-        The URL's scheme.
-    options : mapping
-        Handed to the file system: credentials, endpoint.
-    """
-
-    def __init__(self, scheme: str, options: Mapping[str, Any]) -> None:
-        self.scheme = scheme
-        self.options = dict(options)
-
-    def find(self, place: str) -> list[File]:
-        with translated(place, planning=True):
-            files = self._files
-            path = files._strip_protocol(place)
-            if glob.has_magic(path):
-                root = path[: min(path.find(c) for c in "*?[" if c in path)].rpartition("/")[0]
-                paths = [p for p in files.glob(path) if not files.isdir(p)]
-                return self._listed(paths, root, f"no file matches {place!r}")
-            # Asking whether it is a directory makes some stores fetch the whole file.
-            if files.info(path)["type"] == "directory":
-                below = [p for p in files.find(path) if _is_data_path(p[len(path) :])]
-                return self._listed(below, path, f"no files in the directory {place!r}")
-        return [self.stat(place)]
-
-    def stat(self, location: str) -> File:
-        with translated(location):
-            files = self._files
-            path = files._strip_protocol(location)
-            files.invalidate_cache(files._parent(path))
-            facts = files.info(path)
-        return self._described(location, facts)
-
-    def open(self, location: str) -> Reader:
-        return RemoteReader(self._files.open(location, "rb"))
-
-    @property
-    def _files(self) -> Any:
-        import fsspec
-
-        try:
-            return fsspec.filesystem(self.scheme, **self.options)
-        except ImportError as error:
-            package = getattr(error.__cause__, "name", None) or self.scheme
-            raise MissingExtraError(package, self.scheme) from error
-        except ValueError as error:
-            raise UnknownNameError(
-                "URL scheme", self.scheme, fsspec.available_protocols()
-            ) from error
-
-    def _listed(self, paths: list[str], root: str, complaint: str) -> list[File]:
-        found = []
-        for path in paths:
-            file = self.stat(self._files.unstrip_protocol(path))
-            below = path[len(root) :].lstrip("/")
-            found.append(File(file.location, file.size, file.version, below))
-        return _sorted(found, complaint)
-
-    def _described(self, location: str, facts: Mapping[str, Any]) -> File:
-        if facts.get("type") == "directory":
-            raise DataError(f"{location} is a directory", "name a file in it")
-        size = facts.get("size")
-        if size is None:
-            raise DataError(f"the size of {location} is not known", "download the file first")
-        tags = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
-        stamp = next((facts[tag] for tag in tags if facts.get(tag)), "")
-        return File(location, int(size), f"{size}-{stamp}")
-
-
 def storage(place: str, options: Mapping[str, Any]) -> tuple[Storage, str]:
     """Return the storage of a path or URL, and the place as that storage takes it."""
     if place.startswith("file://"):
         place = place[len("file://") :]
-    if "://" not in place and "::" not in place:
+    if not is_remote(place):
         return LocalStorage(), place
-    scheme = place.partition("://")[0].partition("::")[0]
-    return RemoteStorage(scheme, options), place
+    from motherlode.data.files.remote import RemoteStorage
+
+    return RemoteStorage(place, options), place
 
 
 @contextmanager
-def translated(location: str, *, planning: bool = False) -> Iterator[None]:
+def translated(
+    location: str, *, planning: bool = False, nearest: Callable[[str], str] | None = None
+) -> Iterator[None]:
     """Turn what reading a file may raise into a :class:`DataError` that says what to do.
 
     Failures that may pass are let through unless ``planning``: the driver tries the split again.
+
+    Parameters
+    ----------
+    location : str
+        The file, for messages.
+    planning : bool
+        Whether nobody will try again.
+    nearest : callable, optional
+        Given a location that is not there, returns a hint at what is.
     """
     try:
         yield
     except MotherlodeError:
         raise
     except FileNotFoundError as error:
-        raise DataError(f"there is no file {location!r}", _nearest(location)) from error
+        hint = (nearest or _nearest)(location)
+        raise DataError(f"there is no file {location!r}", hint) from error
     except PermissionError as error:
-        raise DataError(f"no permission to read {location!r}", "check who owns it") from error
+        hint = "check the credentials" if "://" in location else "check who owns it"
+        raise DataError(f"no permission to read {location!r}", hint) from error
     except IsADirectoryError as error:
         raise DataError(f"{location!r} is a directory, not a file") from error
     except (ConnectionError, TimeoutError) as error:
         if not planning:
             raise
-        raise DataError(f"cannot reach {location!r}: {error}") from error
+        raise DataError(f"cannot reach {location!r}: {first_line(error)}", REACH) from error
     except OSError as error:
+        if type(error).__name__ == "FileExpired":  # what s3fs says of a changed object
+            raise SourceChangedError(
+                f"{location} has changed while it was read", "start the job anew"
+            ) from error
         if error.errno in TRANSIENT and not planning:
             raise
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = os.strerror(error.errno) if error.errno else first_line(error)
         raise DataError(f"cannot read {location!r}: {reason}") from error
     except (pa.ArrowException, EOFError, UnicodeError) as error:
-        raise DataError(f"cannot read {location!r}: {error}") from error
+        raise DataError(f"cannot read {location!r}: {first_line(error)}") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in STORE_CLIENTS:
+            raise
+        if "Credentials" in type(error).__name__:
+            hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or storage_options"
+            raise DataError(f"no permission to read {location!r}: {error}", hint) from error
+        if not planning:  # these libraries' errors are no OSError, but may pass all the same
+            raise ConnectionError(str(error)) from error
+        raise DataError(f"cannot reach {location!r}: {first_line(error)}", REACH) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says without the stack that Java adds."""
+    return (str(error).strip() or type(error).__name__).partition("\n")[0]
+
+
+def is_remote(place: str) -> bool:
+    """Tell a URL from a path of this machine."""
+    return ("://" in place or "::" in place) and not place.startswith("file://")
 
 
 def _nearest(location: str) -> str:
@@ -323,11 +266,13 @@ def _is_data(name: str) -> bool:
     return not name.startswith(("_", "."))
 
 
-def _is_data_path(path: str) -> bool:
+def is_data_path(path: str) -> bool:
+    """Tell whether neither a file nor a folder on the way to it is a marker."""
     return all(_is_data(part) for part in path.split("/") if part)
 
 
-def _sorted(found: list[File], complaint: str) -> list[File]:
+def found_files(found: list[File], complaint: str) -> list[File]:
+    """Return files in the order in which they are read; complain where there is none."""
     if not found:
         raise DataError(complaint)
     return sorted(found, key=lambda file: file.location)

@@ -18,6 +18,7 @@ import motherlode
 from motherlode.algebra.summary import Chart
 from motherlode.core.batch import is_numeric
 from motherlode.core.errors import MissingExtraError
+from motherlode.data.files.publish import Url
 from motherlode.jobs.files import check_writable, write_file
 from motherlode.jobs.output import plain_json
 from motherlode.jobs.plan import inner_of
@@ -40,7 +41,7 @@ GRADES = {
 }
 
 
-def check_report(path: Path) -> None:
+def check_report(path: Path | Url) -> None:
     """Raise if a report could not be written there.
 
     Raises
@@ -54,7 +55,7 @@ def check_report(path: Path) -> None:
     check_writable(path, "report")
 
 
-def write_report(outcome: Outcome, path: Path) -> None:
+def write_report(outcome: Outcome, path: Path | Url) -> None:
     """Write the page of a job in place of what is at ``path``."""
     write_file(path, page(outcome).encode(errors="replace"))
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motherlode.core.errors import DataError
+from motherlode.mining.rows import fixed
 
 Floats = NDArray[np.float64]
 Limbs = NDArray[np.int64]
@@ -220,13 +221,6 @@ def settled(limbs: Limbs) -> Limbs:
     """Return sums in the one form in which lower halves are from 0 to 2**32 - 1."""
     lower, upper = limbs
     return np.stack([lower & 0xFFFFFFFF, upper + (lower >> 32)])
-
-
-def fixed(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a read-only view, so that kernels are compiled for one kind of array."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def parts(block: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

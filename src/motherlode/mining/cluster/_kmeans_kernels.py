@@ -229,50 +229,6 @@ def _round_off(value: Any, step: Any) -> Any:
     return (value + step) - step
 
 
-@intrinsic
-def _add_square(
-    typing: Any,
-    rows: Any,
-    i: Any,
-    j: Any,
-    shift: Any,
-    weight: Any,
-    steps: Any,
-    part: Any,
-    c: Any,
-) -> Any:
-    """Add ``SQUARE`` features of row ``i``, from ``j`` on, to the sums of centre ``c``.
-
-    They are shifted, weighted and rounded off as the others are one by one.
-    """
-    long, double = types.int64, types.float64
-    signature = types.void(rows, long, long, shift, double, steps, part, long)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def array(place: int) -> Any:
-            return context.make_array(signature.args[place])(context, builder, args[place])
-
-        def at(place: int, row: Any = None) -> Any:
-            found, offset = array(place), args[2]
-            if row is not None:
-                width = builder.extract_value(found.shape, 1)
-                offset = builder.add(builder.mul(row, width), offset)
-            kind = ir.VectorType(found.data.type.pointee, SQUARE).as_pointer()
-            return builder.bitcast(builder.gep(found.data, [offset]), kind)
-
-        value = builder.fsub(builder.load(at(0, args[1]), align=4), builder.load(at(3), align=4))
-        wide = ir.VectorType(ir.DoubleType(), SQUARE)
-        if value.type != wide:
-            value = builder.fpext(value, wide)
-        value = builder.fmul(value, _spread(builder, args[4], SQUARE))
-        step, total = builder.load(at(5), align=8), at(6, args[7])
-        value = builder.fsub(builder.fadd(value, step), step)
-        builder.store(builder.fadd(builder.load(total, align=8), value), total, align=8)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
 @njit(nogil=True, fastmath=FUSED)
 def flush(part: Any, steps: Any, limbs: Any) -> None:
     """Move sums, which are whole multiples of their columns' units, into the limbs."""
@@ -314,7 +270,7 @@ def gather(
     block = np.zeros((TILES, d, lanes), rows.dtype)
     best, who = np.empty(size, rows.dtype), np.empty(size, np.int64)
     part = np.zeros((len(half), d + 2))
-    added, whole = 0, d - d % SQUARE
+    added = 0
     for start in range(0, len(rows), size):
         count = min(size, len(rows) - start)
         _turn(rows, start, count, shift, block)
@@ -322,9 +278,7 @@ def gather(
         for i in range(count):
             c = who[i]
             weight = weights[start + i] if len(weights) else 1.0
-            for j in range(0, whole, SQUARE):
-                _add_square(rows, start + i, j, shift, weight, steps, part, c)  # type: ignore[call-arg]
-            for j in range(whole, d):
+            for j in range(d):
                 value = weight * np.float64(rows[start + i, j] - shift[j])
                 part[c, j] += _round_off(value, steps[j])
             part[c, d] += _round_off(weight, steps[d])

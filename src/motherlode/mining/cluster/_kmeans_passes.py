@@ -22,11 +22,10 @@ from motherlode.mining.cluster._centers import (
     Extent,
     Floats,
     Limbs,
-    fixed,
     parts,
     settled,
 )
-from motherlode.mining.rows import Rows
+from motherlode.mining.rows import Rows, fixed
 
 
 @dataclass(slots=True)

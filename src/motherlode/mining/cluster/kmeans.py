@@ -104,7 +104,7 @@ class KMeans(ClusterMixin, TransformerMixin, Estimator):
 
     Notes
     -----
-    Time: O(n k d) a pass; at most ``3 + init_rounds + max_iter`` passes. State: O(k d). Grade:
+    Time: O(n k d) a pass; about ``init_rounds + 3`` passes beside the steps. State: O(k d). Grade:
     exact. Rows are summed after rounding to 2**-41 of the widest a feature goes, so centres are
     within about 1e-12 of its range of the true means. Rows that hold NaN or infinities are refused.
     ``partial_fit`` is the online variant for streams (Sculley 2010): centres move towards the rows
@@ -218,6 +218,7 @@ class KMeans(ClusterMixin, TransformerMixin, Estimator):
         batch = Batch(empty_columns(block.shape[0]), block, weights=weights)
         survey = Survey(rows, 0, 0, sparse)
         extent = survey.update(survey.zero(), batch).extent
+        extent.check()
         step = Gather(rows, self.cluster_centers_, extent, sparse, close=True)
         found = step.finish(step.update(step.zero(), batch))
         self.counts_ = self.counts_ + found.weights
@@ -245,8 +246,8 @@ class KMeans(ClusterMixin, TransformerMixin, Estimator):
         empty = int((self.counts_ == 0.0).sum())
         if empty:
             warnings.warn(
-                f"{empty} of {self.n_clusters} clusters are empty: the rows have only "
-                f"{self.n_clusters - empty} different values",
+                f"only {self.n_clusters - empty} of {self.n_clusters} clusters have rows; "
+                "there may be too few different ones",
                 ConvergenceWarning,
                 stacklevel=2,
             )

@@ -84,10 +84,8 @@ class DiscreteNB(NaiveBayes):
     ) -> tuple[Dataset, Self]:
         texts = self._texts(X)
         if texts is not None and y is not None and not isinstance(y, str):
-            X, y = (
-                pa.table({self.text: texts.to_arrow(), "label": pa.array(np.asarray(y))}),
-                "label",
-            )
+            name = "label" if self.text != "label" else "class"
+            X, y = pa.table({self.text: texts.to_arrow(), name: pa.array(np.asarray(y))}), name
         return super().training(X, y, sample_weight, reset=reset)
 
     def _blocks(self, X: Any) -> Iterator[Any]:

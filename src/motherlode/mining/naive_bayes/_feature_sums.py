@@ -12,6 +12,7 @@ from motherlode.core.errors import DataError, UsageError
 from motherlode.mining.folds import Folds
 from motherlode.mining.naive_bayes._class_sums import ClassSums
 from motherlode.mining.naive_bayes._counts import Counts, Floats, Ints, Moments
+from motherlode.mining.rows import fixed
 
 LARGEST = 1e150
 """Weighted values beyond have squares that float64 does not hold."""
@@ -120,13 +121,6 @@ class FeatureMoments(ClassSums):
         weights = regrouped(batch.weights[:, None], groups, sums.groups)[1]
         for (group, values), (_, heavy) in zip(columns, weights, strict=True):
             sums.add_weighted(group, values, np.repeat(heavy, sums.width, axis=0))
-
-
-def fixed(array: Any) -> Any:
-    """Return a read-only view, so that kernels are compiled for one kind of array."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def weighed(block: Any, weights: Floats | None) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motherlode.mining.naive_bayes._counts import Floats
-from motherlode.mining.naive_bayes._feature_sums import fixed
+from motherlode.mining.rows import fixed
 
 NOTHING = np.empty(0, np.int64)
 

@@ -105,9 +105,10 @@ class BasketColumns:
             return cls(pa.string(), width=schema.n_features)
         flags = tuple(field.name for field in schema.columns if pa.types.is_boolean(field.type))
         if not flags:
+            known = ", ".join(f"{field.name} ({field.type})" for field in schema.columns)
             raise UsageError(
                 f"{owner}: no column holds lists of whole numbers or strings, or booleans",
-                f"there is {', '.join(map(str, schema.columns)) or 'no column at all'}",
+                f"there is {known or 'no column at all'}",
             )
         return cls(pa.string(), flags=flags)
 

@@ -72,7 +72,7 @@ def _join(text, starts, stops, total):
 
 
 @spliced
-def _add_tokens(words, text, starts, stops, lines, total, kept, seen):
+def _add_grams(words, text, starts, stops, lines, total, kept, seen):
     """Count tokens, or the n-grams within rows, but none that ends among the first ``seen``."""
     source, left, right, grams = text, starts, stops, total
     if kept.high > 1:
@@ -102,7 +102,7 @@ def count_found(
 ) -> Words:
     """Count tokens that were found elsewhere; the arrays that say where may be changed."""
     total = select(text, starts, stops, lines, len(starts), kept)
-    return _add_tokens(words, text, starts, stops, lines, total, kept, np.int64(0))
+    return _add_grams(words, text, starts, stops, lines, total, kept, np.int64(0))
 
 
 @spliced
@@ -146,9 +146,12 @@ def _cut(data, begin, end):
 
 @kernel
 def count_rows(
-    words: Words, rows: Rows, tokens: Tokens, kept: Kept
+    words: Words, rows: Rows, tokens: Tokens, kept: Kept | None
 ) -> tuple[Words, NDArray[np.bool_]]:
     """Count the tokens of all rows.
+
+    Without ``kept``, every token is counted by itself, and what is needed for choosing and joining
+    tokens is not compiled.
 
     Returns
     -------
@@ -161,7 +164,6 @@ def count_rows(
     slow = np.zeros(len(offsets) - 1, np.bool_)
     room = min(PIECE, offsets[-1] - offsets[0])
     piece = new_piece(room)
-    choosy = kept.min_length > 1 or kept.stop.sizes[0] > 0
     row, begin, seen = np.int64(0), offsets[0], np.int64(0)
     while row < len(slow):
         stop = _fitting(offsets, begin, room, row)
@@ -184,20 +186,19 @@ def count_rows(
         if long and total and piece.stops[total - 1] == end - begin:
             total -= 1  # it may go on in the next piece
             after = begin + piece.starts[total]
-        if kept.high > 1:
+        text, starts, stops, lines = piece.text, piece.starts, piece.stops, piece.lines
+        if kept is None:
+            words = add_words(words, text, starts, stops, total, np.empty(0, np.int64))
+        else:
             _number_lines(piece, begin, offsets, row, total)
-        if choosy:
-            total = select(piece.text, piece.starts, piece.stops, piece.lines, total, kept)
-        words = _add_tokens(
-            words, piece.text, piece.starts, piece.stops, piece.lines, total, kept, seen
-        )
-        row, seen = stop, np.int64(0)
-        if long:  # n-grams reach back to the last tokens of this piece
-            seen = min(total, kept.high - 1)
-            if seen:
-                after = begin + piece.starts[total - seen]
-            if after == begin:
-                room *= 2
-                piece = new_piece(room)
-        begin = after
+            if kept.min_length > 1 or kept.stop.sizes[0] > 0:
+                total = select(text, starts, stops, lines, total, kept)
+            words = _add_grams(words, text, starts, stops, lines, total, kept, seen)
+            seen = min(total, kept.high - 1) if long else np.int64(0)
+            if seen:  # n-grams reach back to the last tokens of this piece
+                after = begin + starts[total - seen]
+        if after == begin and long:
+            room *= 2
+            piece = new_piece(room)
+        row, begin = stop, after
     return words, slow

@@ -197,7 +197,9 @@ class WordCount(Summary[Words, pa.Table]):
             valid = np.array(texts.is_valid(), np.bool_)
         beyond = len(data) > 0 and int(data[offsets[0] : offsets[-1]].max(initial=0)) >= 0x80
         tokens = (classes.all_tokens if beyond else classes.ascii_tokens)(self.token, lowercase)
-        state, slow = count_rows(state, Rows(data, offsets, valid), tokens, self._kept())
+        plain = self.min_length == 1 and not self.stop_words and self._sizes()[1] == 1
+        kept = None if plain else self._kept()
+        state, slow = count_rows(state, Rows(data, offsets, valid), tokens, kept)
         if slow.any():
             rest = texts.filter(pa.array(slow)).to_pylist()
             lowered = pa.array([text.lower() for text in rest], pa.large_string())
