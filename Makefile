@@ -7,16 +7,22 @@ WORKERS ?= 2
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-.PHONY: help env demo test check fmt bench docs lock clean
+.PHONY: help env clusters demo test check fmt bench docs lock clean
 .PHONY: check-format check-lint check-types check-layers check-sizes
 .DEFAULT_GOAL := help
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 env: $(READY) ## set up .venv (every other verb does it when needed)
 
-$(READY): pyproject.toml requirements/uv.lock requirements/dev.lock scripts/environment.sh
+clusters: ## add Spark, Ray and the remote stores to .venv, so that their tests run too
+	@mkdir -p .venv && touch .venv/.clusters
+	@rm -f $(READY)
+	@$(MAKE) --no-print-directory env
+
+$(READY): pyproject.toml requirements/uv.lock requirements/dev.lock requirements/clusters.lock \
+		scripts/environment.sh
 	@echo "setting up .venv"
 	@PYTHON="$(PYTHON)" sh scripts/environment.sh
 	@touch $(READY)
@@ -56,7 +62,11 @@ docs: $(READY) ## regenerate the generated parts of the documentation
 
 lock: $(READY) ## pin the dependencies anew (ARGS=--upgrade for the newest)
 	@$(LOCK) $(ARGS) --output-file requirements/uv.lock requirements/uv.in
-	@$(LOCK) $(ARGS) --all-extras --output-file requirements/dev.lock pyproject.toml requirements/dev.in
+	@$(LOCK) $(ARGS) --extra plot --extra pandas --output-file requirements/dev.lock \
+		pyproject.toml requirements/dev.in
+	@$(LOCK) $(ARGS) --all-extras --output-file requirements/clusters.lock \
+		--constraint requirements/dev.lock \
+		pyproject.toml requirements/dev.in requirements/clusters.in
 
 clean: ## remove .venv and everything built or cached
 	@rm -rf .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

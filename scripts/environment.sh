@@ -27,19 +27,23 @@ find_python() {
 
 if ! { usable .venv/bin/python && .venv/bin/python -c 'import pip' 2>/dev/null; }; then
     python=$(find_python)
+    clusters=$(ls .venv/.clusters 2>/dev/null || true)
     rm -rf .venv
     "$python" -m venv .venv
+    test -z "$clusters" || touch .venv/.clusters
 fi
+lock=requirements/dev.lock
+test ! -e .venv/.clusters || lock=requirements/clusters.lock # make clusters
 pip() { .venv/bin/python -m pip --quiet "$@"; }
 
 # uv installs the lock in seconds; where it cannot be had, pip does the same more slowly.
 with_uv() {
     pip install --require-hashes -r requirements/uv.lock &&
-        .venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python .venv/bin/python requirements/dev.lock
+        .venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python .venv/bin/python "$lock"
 }
 if ! with_uv; then
     echo "uv cannot be used here (see above); trying pip" >&2
-    pip install --require-hashes -r requirements/dev.lock
+    pip install --require-hashes -r "$lock"
 fi
 
 pip install --no-deps --no-build-isolation --editable .

@@ -74,7 +74,9 @@ class TestRetries:
     def test_an_error_of_the_file_system_may_pass(self):
         _, engine = mined([Fail(2, error=OSError)])
         assert engine.tries[2] == 2
-        with pytest.raises(EngineError, match="split 2 failed 4 times, last on scripted: OSError") as it:
+        with pytest.raises(
+            EngineError, match="split 2 failed 4 times, last on scripted: OSError"
+        ) as it:
             mined([Fail(2, tries=9, error=OSError)])
         assert isinstance(it.value.__cause__, OSError)
 

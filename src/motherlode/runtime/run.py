@@ -20,7 +20,6 @@ from motherlode.runtime.part import Part
 from motherlode.runtime.result import Result
 from motherlode.runtime.task import Task
 
-
 UNDER_WAY = 48 << 20
 """Bytes that a worker's batches take while they are read and folded; the cache leaves them room."""
 

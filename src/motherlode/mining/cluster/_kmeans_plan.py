@@ -137,7 +137,8 @@ class Lloyd(Iterative[Model, Model]):
     def _after_survey(self, model: Model, found: Overview) -> Model:
         if found.rows < self.n_clusters:
             raise DataError(
-                f"n_samples={found.rows} should be >= n_clusters={self.n_clusters}",
+                f"there are fewer rows than clusters: n_samples={found.rows}, "
+                f"n_clusters={self.n_clusters}",
                 "choose fewer clusters",
             )
         found.extent.check()

@@ -257,8 +257,8 @@ class NaiveBayes(ClassifierMixin, Estimator):
         if given is not None:
             if len(given) != len(self.classes_):
                 raise ParameterError(
-                    "Number of priors must match number of classes: there are "
-                    f"{len(given)} and {len(self.classes_)}"
+                    f"{type(self).__name__}: there must be a prior for each of the "
+                    f"{len(self.classes_)} classes, got {len(given)}"
                 )
             return np.asarray(np.log(np.asarray(given, dtype=np.float64)))
         if not fitted:

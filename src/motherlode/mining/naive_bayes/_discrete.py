@@ -68,8 +68,8 @@ class DiscreteNB(NaiveBayes):
         """Return what is added to each count."""
         if np.ndim(self.alpha) and np.shape(self.alpha) != (self.n_features_in_,):
             raise ParameterError(
-                "when alpha is an array, it should contain n_features="
-                f"{self.n_features_in_} numbers, got shape {np.shape(self.alpha)}"
+                f"{type(self).__name__}: alpha must be one number, or one for each of the "
+                f"{self.n_features_in_} features, got shape {np.shape(self.alpha)}"
             )
         return np.asarray(self.alpha, dtype=np.float64)
 

@@ -131,7 +131,7 @@ class GaussianNB(NaiveBayes):
         self.var_ = self._aligned(variances) + self.epsilon_
         self.class_prior_ = np.exp(self._log_prior(self.priors))
         if self.priors is not None and not np.isclose(self.class_prior_.sum(), 1.0):
-            raise ParameterError(f"The sum of the priors should be 1, got {self.priors!r}")
+            raise ParameterError(f"GaussianNB: priors must add up to 1, got {self.priors!r}")
 
     def _likelihood(self) -> Likelihood:
         with np.errstate(divide="ignore"):

@@ -88,7 +88,7 @@ def cross_validate(
     Rows are dealt into folds, and each fold is predicted by a classifier learnt from all others.
     No classifier is fitted for that: one pass keeps a state for each fold, the states of all folds
     but one are merged, and a second pass predicts each row once. So any number of folds costs
-    little more than one fit and one prediction.
+    about one fit and one prediction.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ SCORES: Mapping[str, Callable[[Floats], float]] = {
     "f1": _f1,
 }
 CONSTRAINTS: Mapping[str, Constraint] = {
-    "folds": Integer(2),
+    "folds": Integer(2, 1_000),
     "scoring": Choice(tuple(SCORES)),
     "how": Choice(("stratified", "random")),
     "seed": Integer(0),
