@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "mine": "motherlode.jobs.mine",
-    "read": "motherlode.data",
+    "read": "motherlode.data:dataset",
     "Dataset": "motherlode.data",
     "engine": "motherlode.runtime.engine",
     "shuffle": "motherlode.runtime.shuffle",
@@ -34,15 +34,17 @@ _HOMES = {
     "Chart": "motherlode.algebra.summary",
     "Batch": "motherlode.core.batch",
     "Schema": "motherlode.core.batch",
-    "errors": "motherlode.core",
+    "errors": "motherlode.core.errors:",
     "cross_validate": "motherlode.mining.validation.cross_validate",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        module = importlib.import_module(_HOMES[name])
-        value = getattr(module, name, None) or importlib.import_module(f"{_HOMES[name]}.{name}")
+        home, _, attribute = _HOMES[name].partition(":")
+        module = importlib.import_module(home)
+        whole = ":" in _HOMES[name] and not attribute
+        value = module if whole else getattr(module, attribute or name)
     elif name[:1].isupper():
         from motherlode.core.errors import UnknownNameError
         from motherlode.mining import catalogue

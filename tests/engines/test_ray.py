@@ -11,7 +11,7 @@ import motherlode as ml
 from motherlode.core.errors import EngineError, UnknownNameError, UsageError
 from motherlode.data import dataset
 from motherlode.engines import ray_session, ray_shift
-from motherlode.runtime import run
+from motherlode.runtime import remote, run
 from motherlode.runtime.engine import engine
 from tests.engines.clusters import free_port, require
 
@@ -65,7 +65,7 @@ class TestSessions:
         assert library.get([one.remote() for _ in range(4)], timeout=60) == [1] * 4
 
     def test_of_the_package_must_be_the_drivers(self, ray, monkeypatch):
-        monkeypatch.setattr("motherlode.__version__", "9.9")
+        monkeypatch.setattr(remote, "version", lambda package: "9.9")
         with pytest.raises(EngineError, match=r"workers have motherlode .*, the driver has .* 9.9"):
             engine("auto")
 

@@ -13,7 +13,7 @@ import pytest
 import motherlode as ml
 from motherlode.core.errors import EngineError, UnknownNameError, UsageError
 from motherlode.engines import spark_session
-from motherlode.runtime import run
+from motherlode.runtime import remote, run
 from motherlode.runtime.engine import engine
 from tests.engines.clusters import ROOT, free_port, require
 
@@ -109,7 +109,7 @@ class TestSessions:
 
 class TestVersions:
     def test_of_the_package_must_be_the_drivers(self, spark, monkeypatch):
-        monkeypatch.setattr("motherlode.__version__", "9.9")
+        monkeypatch.setattr(remote, "version", lambda package: "9.9")
         with pytest.raises(EngineError, match=r"workers have motherlode .*, the driver has .* 9.9"):
             engine(spark.session)
 

@@ -134,7 +134,8 @@ class SparkEngine(Engine):
         if task.cache_bytes and not source.frame.is_cached:
             held.kept_frame = source.frame.persist()
         names = columns_read(task.dataset, task.summary.needs())
-        frame = source.frame if names is None else source.frame.select(*names)
+        # Without a column, Spark hands over batches that do not tell how many rows they have.
+        frame = source.frame.select(*names or source.schema.names[: len(names or "1")])
         wanted = {split.number: split for split in splits}
         fold = spark_tasks.frame_folder(replace(order, cache_bytes=0), held.payload, wanted)
         made = frame.mapInArrow(fold, "outcome binary")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from motherlode.core.batch import Batch, Schema
+from motherlode.core.batch import Batch, Schema, empty_columns
 from motherlode.core.errors import EngineError, UsageError
 from motherlode.data import Dataset
 from motherlode.data.plain import plain_batch, plain_schema
@@ -88,6 +88,7 @@ class SparkSource(Source):
         start = 0
         for columns in self._fetched(split, names) if self.fed is None else self.fed:
             rows = plain_batch(columns.select(names).replace_schema_metadata(None))
+            rows = rows if names else empty_columns(columns.num_rows)
             if rows.num_rows:
                 yield Batch(rows, split=split.number, start=start)
                 start += rows.num_rows
@@ -100,7 +101,8 @@ class SparkSource(Source):
                 "mine them on the engine of their session: on=session",
             )
         context = self.frame.sparkSession.sparkContext
-        messages = self.frame.select(*names).mapInArrow(_messages, "message binary").rdd
+        frame = self.frame.select(*names or self.schema.names[:1])
+        messages = frame.mapInArrow(_messages, "message binary").rdd
         for row in context.runJob(messages, list, [split.number]):
             with pa.ipc.open_stream(row.message) as reader:
                 yield from reader
