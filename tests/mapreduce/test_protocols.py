@@ -29,6 +29,14 @@ def test_json(key, value):
     assert only.read(only.write(key, value)) == (None, value)
 
 
+@pytest.mark.parametrize("number", [float("inf"), float("-inf")])
+def test_repr_of_numbers_without_a_literal(number):
+    pair = ({"a": [number]}, number)
+    assert protocol.ReprProtocol().read(protocol.ReprProtocol().write(*pair)) == pair
+    with pytest.raises(ValueError, match="malformed"):
+        protocol.ReprProtocol().read(b"open('x')\t1")
+
+
 @given(PLAIN, PLAIN)
 def test_repr(key, value):
     pair = ((key, {1, 2}, b"\t"), value)

@@ -145,6 +145,7 @@ class Shift:
             for job in self.under_way.values()
             if job.member is not None
             and copies[job.key] == 1
+            and job.key not in self._done
             and time.monotonic() - job.began > limit
         ]
 

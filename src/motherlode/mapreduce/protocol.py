@@ -58,9 +58,20 @@ class _Json(_KeyValue):
         return json.dumps(value).encode()
 
 
+class _Infinite(ast.NodeTransformer):
+    """Puts the numbers in the place of the names that floats without a literal are written as."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(float(node.id)) if node.id in ("inf", "nan") else node
+
+
 class _Repr(_KeyValue):
     def _loads(self, text: bytes) -> Any:
-        return ast.literal_eval(text.decode())
+        source = text.decode()
+        try:
+            return ast.literal_eval(source)
+        except ValueError:
+            return ast.literal_eval(_Infinite().visit(ast.parse(source.strip(), mode="eval")))
 
     def _dumps(self, value: Any) -> bytes:
         return repr(value).encode()
