@@ -127,6 +127,7 @@ class SparkCluster:
     def settings(self) -> dict[str, str]:
         """What a session on it is made with."""
         return {
+            "spark.cores.max": "2",
             "spark.executor.memory": "512m",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
@@ -151,7 +152,7 @@ class SparkCluster:
         for name in [name for name, process in running.items() if process.poll() is not None]:
             del running[name]
             self.add_worker()
-        wait_for(lambda: self._workers() == 2, "two Spark workers")
+        wait_for(lambda: (self._workers() or 0) >= 2, "two Spark workers")
 
     def _class(self, name: str, kind: str, *options: object) -> None:
         script = self.home / "bin" / "spark-class"
@@ -172,6 +173,7 @@ class RayCluster:
     def __init__(self) -> None:
         self.port, self.client_port = free_port("127.0.0.2"), free_port("127.0.0.2")
         self.address = f"127.0.0.2:{self.port}"
+        self.url, self.options = "auto", {"_node_ip_address": "127.0.0.2"}
         self.environment = {
             "RAY_AUTH_MODE": "disabled",
             "RAY_USAGE_STATS_ENABLED": "0",
@@ -278,7 +280,7 @@ def _ray_engine(ray_cluster: RayCluster) -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ray_cluster.environment.items():
             patch.setenv(name, value)
-        with RayEngine("auto", _node_ip_address="127.0.0.2") as engine:
+        with RayEngine(ray_cluster.url, **ray_cluster.options) as engine:
             yield engine
 
 

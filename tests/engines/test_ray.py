@@ -22,6 +22,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Ray's data library, about itself
 class TestDatasets:
     @pytest.fixture
     def rows(self, ray):
