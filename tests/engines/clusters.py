@@ -286,7 +286,14 @@ def _ray_engine(ray_cluster: RayCluster) -> Iterator[Engine]:
 
 @pytest.fixture
 def ray(_ray_engine: Engine, ray_cluster: RayCluster) -> Iterator[Engine]:
-    """A RayEngine on the cluster; a node that the test killed is replaced."""
+    """A RayEngine on the cluster with both its workers; a node that the test killed is replaced."""
+    crew = _ray_engine._crew  # type: ignore[attr-defined]
+
+    def complete() -> bool:
+        crew.muster(0.0)
+        return len(crew.members) == 2
+
+    wait_for(complete, "two Ray workers")
     yield _ray_engine
     ray_cluster.mend()
 

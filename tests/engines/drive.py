@@ -1,4 +1,4 @@
-"""A driver of its own on a cluster, to be killed: python -m tests.engines.drive ENGINE TEXT NAME."""
+"""What a driver of its own runs on a cluster, to be killed."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def mined(path: str | Path, name: str, on: Any) -> Any:
     return ml.mine(lines(path), ml.WordCount(), job=name, on=on, progress=False)
 
 
-if __name__ == "__main__":
+def main() -> None:
     url, options, text, job = sys.argv[1:]
     mined(text, job, ml.engine(url, **json.loads(options)))

@@ -1,4 +1,4 @@
-"""Processes of real clusters are killed in mid-job: the answer is the same, nothing counts twice."""
+"""Processes of real clusters are killed in mid-job: the same answer, nothing counted twice."""
 
 from __future__ import annotations
 
@@ -143,9 +143,12 @@ def test_a_killed_driver_is_resumed(request, text, name):
     options = {"conf": cluster.settings} if name == "spark" else cluster.options
     if name == "spark":
         cluster.add_worker()  # the engine of the tests has taken the others
-    command = [sys.executable, "-m", "tests.engines.drive", cluster.url, json.dumps(options)]
+    program = "from tests.engines import drive; drive.main()"
     driver = subprocess.Popen(
-        [*command, str(text), name], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", program, cluster.url, json.dumps(options), str(text), name],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         wait_for(

@@ -13,6 +13,8 @@ from motherlode.engines import ray_session
 from motherlode.runtime import remote
 from motherlode.runtime.remote import Order, Shipped
 
+STILLBORN = 10
+"""Workers that may fail, one after another, before they began."""
 SETTLING_SECONDS = 10.0
 """How long the first worker waits for the others."""
 Sized = tuple[tuple[list[Shipped], bool], list[Shipped]]
@@ -99,6 +101,7 @@ class Crew:
         self._kind = ray.remote(max_restarts=0)(Worker)
         self.members: list[Member] = []
         self._starting: dict[Any, Member] = {}
+        self._stillborn = 0
         for _ in range(size):
             self._enlist()
 
@@ -131,13 +134,22 @@ class Crew:
             more, _ = self._ray.wait(late, num_returns=len(late), timeout=SETTLING_SECONDS)
             ready += more
         for reference in ready:
-            member = self._starting.pop(reference)
-            try:
-                member.name, versions = self._ray.get(reference)
-            except self._ray.exceptions.RayError as error:
-                raise ray_session.lost(error, "that was just started") from error
-            remote.check_versions([versions], ray_session.ADVICE)
-            self.members.append(member)
+            self._take_in(reference)
+
+    def _take_in(self, reference: Any) -> None:
+        member = self._starting.pop(reference)
+        try:
+            member.name, versions = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            # Its node may have died before it began; what is wrong in itself fails every time.
+            self._stillborn += 1
+            if "never ran" in str(error) and self._stillborn <= STILLBORN:
+                self._enlist()
+                return
+            raise ray_session.lost(error, "that was just started") from error
+        remote.check_versions([versions], ray_session.ADVICE)
+        self._stillborn = 0
+        self.members.append(member)
 
     def dismiss(self, member: Member) -> None:
         """Give up a worker, whatever it is at, and start another."""

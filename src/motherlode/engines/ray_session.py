@@ -63,7 +63,7 @@ def lost(error: BaseException, worker: str) -> EngineError:
     missing = re.search(r"No module named '([\w.]+)'", text)
     if missing:
         return EngineError(f"the nodes have no package {missing[1]!r}", ADVICE)
-    if type(error).__name__ == "OutOfMemoryError" or "memory" in text.lower():
+    if type(error).__name__ == "OutOfMemoryError" or "running low on memory" in text:
         return EngineError(f"Ray killed the worker {worker} to save memory", reason(error))
     return EngineError(
         f"the Ray worker {worker} was lost ({type(error).__name__})", "it or its node died"
