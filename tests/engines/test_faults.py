@@ -132,6 +132,10 @@ def entries(name):
     return journal.read(found[-1].folder / "journal.jsonl") if found else []
 
 
+def begun(driver, name):
+    return driver.poll() is not None or any(e["event"] == "state" for e in entries(name))
+
+
 def splits_done(events):
     return sum(event.get("splits", 1) for event in events if event["event"] == "split")
 
@@ -151,13 +155,7 @@ def test_a_killed_driver_is_resumed(request, text, name):
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for(
-            lambda: (
-                driver.poll() is not None
-                or sum(entry["event"] == "state" for entry in entries(name)) > 2
-            ),
-            "some splits",
-        )
+        wait_for(lambda: begun(driver, name), "a kept state")
         assert driver.poll() is None
     finally:
         driver.kill()
