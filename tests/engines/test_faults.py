@@ -165,6 +165,6 @@ def test_a_killed_driver_is_resumed(request, text, name):
     assert result.digest == run(ml.WordCount(), text).digest
     assert result.rows.used == 3_000
     after = entries(name)[before:]
-    (begun,) = (entry for entry in after if entry["event"] == "pass")
-    assert 0 < begun["kept"] < begun["splits"]
-    assert splits_done(after) == begun["splits"] - begun["kept"]
+    (resumed,) = (entry for entry in after if entry["event"] == "pass")
+    assert 0 < resumed["kept"] < resumed["splits"]
+    assert splits_done(after) == resumed["splits"] - resumed["kept"]
